@@ -1,5 +1,5 @@
-//! Laws of provenance and explanations over random histories: they name the register whose value the profile has, and the
-//! hashes of members verify what a viewer sees.
+//! Laws of provenance and explanations over random histories: they name the register whose value the profile has, patches with
+//! sources name those of the provenance, and the hashes of members verify what a viewer sees.
 //!
 //! `LAW_SEED` repeats one history.
 
@@ -8,28 +8,41 @@ mod random_histories;
 use std::sync::Arc;
 
 use domain::day::Day;
+use domain::delta::Delta;
 use domain::id::{ProfileId, UserId};
+use domain::mask_class::MaskClass;
 use domain::pipeline::explain::{DecidingRule, ExplainedCandidate, explain, provenance};
-use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, apply};
+use domain::pipeline::mask::{self, SourcedOperation};
+use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, apply, serialize};
+use domain::schema_version::SchemaVersion;
 use domain::state::UserState;
 use domain::table::{FIELDS, Leaf, LeafSet, Owner};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::random_histories::{Random, document, event, masks, rules};
 
 const HISTORIES: u64 = 300;
 
-fn history(random: &mut Random) -> Arc<UserState> {
+/// A change, the state before it, and the state that it leads to.
+type Step = (Arc<Delta>, Arc<UserState>, Arc<UserState>);
+
+/// Returns the last state of a random history, and its steps.
+fn history(random: &mut Random) -> (Arc<UserState>, Vec<Step>) {
     let (user, rules) = (UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id"), rules());
     let context = AssemblyContext { rules: &rules, rules_fingerprint: 1, policy_version: 1, day: Day(20_470) };
-    let mut state: Option<Arc<UserState>> = None;
+    let (mut state, mut steps): (Option<Arc<UserState>>, Vec<Step>) = (None, Vec::new());
     for _ in 0..random.below(20) + 1 {
         let new_user = || NewUser { profile_id: ProfileId::from_random([3; 16]), integrity_key: [9; 16] };
         if let ApplyOutcome::Changed(change) = apply(state.as_ref(), new_user, &event(user, random), &context) {
-            state = Some(change.finish(&user, 1, 1).state);
+            let finished = change.finish(&user, 1, 1);
+            if let (Some(delta), Some(before)) = (finished.delta, state.take()) {
+                steps.push((delta, before, Arc::clone(&finished.state)));
+            }
+            state = Some(finished.state);
         }
     }
-    state.expect("the first event makes a state")
+    (state.expect("the first event makes a state"), steps)
 }
 
 /// Returns the sort key that decides, as the contract has it: rank, confidence, then the stamp.
@@ -91,14 +104,53 @@ fn check_hashes(state: &UserState, mask: LeafSet) {
     assert_eq!(salted, 2 + state.profile.present().members().filter(|member| shown(*member)).count());
 }
 
+/// Returns the leaf that an operation is about, by the names of a version; `None` for a whole section.
+fn leaf_of(path: &str, schema: SchemaVersion) -> Option<Leaf> {
+    let is_in = |pointer: &str| path == pointer || path.starts_with(&format!("{pointer}/"));
+    let named = FIELDS.iter().filter_map(|field| Some((field.leaf, schema.path(field.leaf)?.replace('.', "/"))));
+    named.into_iter().find(|(_, path)| is_in(&format!("/{path}"))).map(|(leaf, _)| leaf)
+}
+
+/// Checks that a patch with sources does what the patch without them does, and that each operation names the source that the
+/// provenance of its leaf has in the state that the patch leads to.
+fn check_sources((delta, before, after): &Step, class: MaskClass) {
+    let sourced = mask::patch_with_sources(delta, class, after);
+    let told = provenance(after, class.leaves());
+    let text = serde_json::to_value(&sourced).expect("JSON");
+    for (operation, members) in sourced.iter().zip(text.as_array().expect("a list")) {
+        let path = members["path"].as_str().expect("a path");
+        let leaf = leaf_of(path, class.schema());
+        let source = leaf.and_then(|leaf| told.iter().find(|of| of.leaf == leaf)).map(|of| of.source.name());
+        assert_eq!(operation.source, source, "{members}");
+        assert_eq!(members.get("x-source").and_then(Value::as_str), source, "{members}");
+        let mut plain: Map<String, Value> = members.as_object().expect("an object").clone();
+        plain.remove("x-source");
+        let SourcedOperation { operation, .. } = operation;
+        assert_eq!(serde_json::to_value(operation).expect("JSON"), Value::from(plain), "the rest is the operation");
+    }
+    let mut expected = view(before, class);
+    let mut followed = expected.clone();
+    json_patch::patch(&mut expected, &mask::patch(delta, class)).expect("it applies");
+    let parsed: json_patch::Patch = serde_json::from_value(text).expect("other members are ignored");
+    json_patch::patch(&mut followed, &parsed).expect("it applies, too");
+    assert_eq!(followed, expected, "both lead to the same document");
+}
+
+fn view(state: &UserState, class: MaskClass) -> Value {
+    serde_json::from_slice(&serialize::view(state, class)).expect("JSON")
+}
+
 fn check(seed: u64) {
     let mut random = Random(seed);
-    let state = history(&mut random);
+    let (state, steps) = history(&mut random);
     FIELDS.iter().for_each(|field| check_leaf(&state, field.leaf));
     for mask in masks(&mut random) {
         let leaves: LeafSet = provenance(&state, mask).iter().map(|told| told.leaf).collect();
         assert!(leaves.without(mask.and(state.profile.present())).is_empty(), "only what is seen has provenance");
         check_hashes(&state, mask);
+        for step in &steps {
+            SchemaVersion::ALL.iter().for_each(|schema| check_sources(step, MaskClass::for_version(mask, *schema)));
+        }
     }
 }
 

@@ -22,6 +22,9 @@ pub(super) enum ClientRequest {
         fields: Option<Vec<String>>,
         #[serde(default)]
         schema_version: Option<String>,
+        /// What patches have besides the change: `provenance` for the sources of values.
+        #[serde(default)]
+        include: Option<Vec<String>>,
     },
     /// Ends the subscriptions to users.
     Unsubscribe {

@@ -30,7 +30,7 @@ use crate::http::request::context::RequestContext;
 use crate::http::request::event_stream::{EVENT_STREAM, X_ACCEL_BUFFERING, last_event_id};
 use crate::http::request::expiry::{Expired, Expiry};
 use crate::http::request::headers::accept::{self, ServedType};
-use crate::http::request::{query, schema_version};
+use crate::http::request::{include, query, schema_version};
 use crate::http::transport;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -48,7 +48,8 @@ pub(crate) async fn get(context: &RequestContext, state: Data<LiveState>) -> Res
     }
     let cursor = last_event_id(headers)?;
     let fields = query::list(context.query(), "fields").map(|names| serialize::parse_fields(&names, schema));
-    let requested = RequestedView { schema, fields };
+    let names_sources = include::asks_for_provenance(context.query())?;
+    let requested = RequestedView { schema, fields, names_sources };
     let user = context.user()?;
     let slot = state.sockets.enter(caller.subject()).ok_or_else(Problem::too_many_sockets)?;
     let (outlet, frames) = actors::outlet::channel(state.settings.outlet_queue_frames);
@@ -105,8 +106,9 @@ impl ProfileEventStream {
     /// Subscribes to the user. `followed_before` tells whether the stream has followed the user before.
     async fn subscribe(&self, cursor: Option<String>, followed_before: bool) -> Result<(), Problem> {
         let (viewer, outlet) = (self.caller.viewer.clone(), self.outlet.clone());
-        let RequestedView { schema, fields } = self.requested;
-        let subscription = Subscription { id: SUBSCRIPTION, viewer, fields, schema, cursor, followed_before, outlet };
+        let RequestedView { schema, fields, names_sources } = self.requested;
+        let id = SUBSCRIPTION;
+        let subscription = Subscription { id, viewer, fields, schema, names_sources, cursor, followed_before, outlet };
         let opened = self.state.profiles.subscribe(self.user, subscription);
         read_within(self.state.request_timeout, &self.caller.viewer, opened).await
     }

@@ -46,6 +46,7 @@ mod keys;
 mod keys_by_url;
 mod limits;
 mod live;
+mod live_sources;
 mod logs;
 mod origin;
 mod overload;

@@ -19,10 +19,10 @@ struct Event {
 }
 
 /// A stream of events on its own socket, with the chunked transfer coding removed.
-struct Stream(BufReader<TcpStream>);
+pub(crate) struct Stream(BufReader<TcpStream>);
 
 impl Stream {
-    fn open(server: &TestServer, path: &str, token: Token, headers: &str) -> Self {
+    pub(crate) fn open(server: &TestServer, path: &str, token: Token, headers: &str) -> Self {
         let mut socket = TcpStream::connect(server.listen).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let token = server.sign(token);
@@ -66,7 +66,7 @@ impl Stream {
     }
 
     /// Reads the next event and returns its name, cursor and text.
-    fn expect(&mut self) -> (String, Option<String>, Value) {
+    pub(crate) fn expect(&mut self) -> (String, Option<String>, Value) {
         let event = self.next().expect("the stream goes on");
         let data: Value = serde_json::from_str(&event.data).unwrap();
         assert_eq!(data["type"], event.name);

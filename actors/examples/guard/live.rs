@@ -118,6 +118,7 @@ async fn subscribe(profiles: &Profiles, people: &[Person]) -> OutletReceiver {
             viewer,
             fields: None,
             schema: SchemaVersion::NEWEST,
+            names_sources: false,
             cursor: None,
             followed_before: false,
             outlet,

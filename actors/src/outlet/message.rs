@@ -11,7 +11,6 @@ use domain::pipeline::serialize;
 use domain::profile::push_hex;
 use domain::schema_version::SchemaVersion;
 use domain::state::UserState;
-use json_patch::Patch;
 use sha2::{Digest, Sha256};
 
 use super::CursorKey;
@@ -106,19 +105,17 @@ impl OutletMessage {
         Self { revision: state.envelope.revision, cursor, view, ..text.finish(FrameKind::Profile) }
     }
 
-    /// Returns `{"type":"patch",…}`, from the revision `base` to `state`. `patch` holds the operations that the class
-    /// sees, possibly none.
+    /// Returns `{"type":"patch",…}`, from the revision `base` to `state`. `operations` is the JSON list of those
+    /// that the class sees, possibly none.
     pub(crate) fn patch(
         user: &UserId,
         state: &UserState,
         base: u64,
-        patch: &Patch,
+        operations: &[u8],
         class: MaskClass,
         cursors: &CursorKey,
     ) -> Self {
         let revision = state.envelope.revision;
-        // Operations are JSON values already: writing them cannot fail.
-        let operations = serde_json::to_vec(patch).unwrap_or_default();
         let operations = operations.strip_prefix(b"[").and_then(|list| list.strip_suffix(b"]")).unwrap_or_default();
         let span = PatchSpan { user, base, revision, cursor: &cursors.cursor(user, state, class) };
         let view_hash = span.hashes_view().then(|| Sha256::digest(serialize::view(state, class)).into());

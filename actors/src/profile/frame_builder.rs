@@ -12,9 +12,9 @@ use domain::rules::Rules;
 use domain::schema_version::SchemaVersion;
 use domain::state::UserState;
 use domain::table::{Leaf, LeafSet};
-use json_patch::Patch;
 
 use super::outlet::Outlet;
+use super::outlet_class::{ClassOperations, OutletClass};
 use super::per_class::PerClass;
 use crate::head::HeadCell;
 use crate::metric::Metrics;
@@ -42,7 +42,7 @@ impl FrameBuilder<'_> {
 
     /// Returns whether an outlet's class is not the one that it has now.
     pub(super) fn is_reclassed(&self, outlet: &Outlet) -> bool {
-        self.leaves(&outlet.viewer, outlet.fields, outlet.schema) != outlet.class.map(MaskClass::leaves)
+        self.leaves(&outlet.viewer, outlet.fields, outlet.schema) != outlet.class.map(|class| class.mask.leaves())
     }
 
     fn leaves(&self, viewer: &Viewer, fields: LeafSet, schema: SchemaVersion) -> Option<LeafSet> {
@@ -54,9 +54,14 @@ impl FrameBuilder<'_> {
 
     /// Gives an outlet its new class: takes back what waits in its queue and sends what is visible now, so that the very
     /// next frame contains nothing that was withdrawn. Returns `false` if the outlet is closed.
-    pub(super) fn send_document(&self, outlet: &mut Outlet, profiles: &mut PerClass<Arc<OutletMessage>>) -> bool {
-        outlet.class = self.class(&outlet.viewer, outlet.fields, outlet.schema);
-        let message = match outlet.class {
+    pub(super) fn send_document(
+        &self,
+        outlet: &mut Outlet,
+        profiles: &mut PerClass<MaskClass, Arc<OutletMessage>>,
+    ) -> bool {
+        let class = self.class(&outlet.viewer, outlet.fields, outlet.schema);
+        outlet.class = class.map(|mask| OutletClass { mask, names_sources: outlet.names_sources });
+        let message = match class {
             Some(class) => profiles.get_or_insert_with(class, || self.profile(class)),
             None => Arc::new(OutletMessage::gone(self.user)),
         };
@@ -69,9 +74,9 @@ impl FrameBuilder<'_> {
         &self,
         outlet: &Outlet,
         patch: Arc<OutletMessage>,
-        profiles: &mut PerClass<Arc<OutletMessage>>,
+        profiles: &mut PerClass<MaskClass, Arc<OutletMessage>>,
     ) -> Push {
-        let Some(class) = outlet.class else { return Push::Queued };
+        let Some(OutletClass { mask: class, .. }) = outlet.class else { return Push::Queued };
         let frame = self.frame(outlet, patch);
         match outlet.sender.push(frame.clone()) {
             Push::Full => {
@@ -115,8 +120,8 @@ impl FrameBuilder<'_> {
         self.cache.message(self.user, self.cell, self.state, class, make)
     }
 
-    pub(super) fn patch(&self, base: u64, patch: &Patch, class: MaskClass) -> Arc<OutletMessage> {
-        Arc::new(OutletMessage::patch(self.user, self.state, base, patch, class, self.cursors))
+    pub(super) fn patch(&self, base: u64, operations: &ClassOperations, class: MaskClass) -> Arc<OutletMessage> {
+        Arc::new(OutletMessage::patch(self.user, self.state, base, &operations.to_json(), class, self.cursors))
     }
 
     pub(super) fn frame(&self, outlet: &Outlet, message: Arc<OutletMessage>) -> OutletFrame {

@@ -10,6 +10,7 @@ mod erasure;
 mod frame_builder;
 mod handle;
 mod outlet;
+mod outlet_class;
 mod outlets;
 mod per_class;
 mod read;

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use domain::delta::Delta;
 use domain::id::UserId;
 use domain::mask_class::MaskClass;
-use domain::pipeline::mask;
-use json_patch::Patch;
 use smallvec::SmallVec;
 
 use super::frame_builder::FrameBuilder;
 use super::outlet::Outlet;
+use super::outlet_class::{ClassOperations, OutletClass};
 use super::per_class::PerClass;
 use crate::outlet::{OutletFrame, OutletMessage, Push};
 
@@ -28,9 +27,9 @@ pub(crate) struct Outlets {
 /// The first frame of a new outlet.
 pub(super) enum FirstFrame {
     /// The whole document. `reset` says that it answers a cursor that could not be continued.
-    Profile { class: MaskClass, reset: bool },
+    Profile { class: OutletClass, reset: bool },
     /// A patch from the cursor's revision to the head; the whole document if that is shorter.
-    Continue { class: MaskClass, delta: Delta },
+    Continue { class: OutletClass, delta: Delta },
     /// The user is not visible any more.
     Gone,
 }
@@ -38,7 +37,7 @@ pub(super) enum FirstFrame {
 /// An empty patch that was not sent to a class yet, to save frames. Later revisions extend it.
 #[derive(Debug)]
 struct DeferredPatch {
-    class: MaskClass,
+    class: OutletClass,
     /// The revision that the class's outlets are at.
     base: u64,
 }
@@ -68,10 +67,10 @@ impl Outlets {
             self.policy = builder.policy.view_version();
         }
         let (message, reset) = match first {
-            FirstFrame::Profile { class, reset } => (builder.cached_profile(class), reset),
+            FirstFrame::Profile { class, reset } => (builder.cached_profile(class.mask), reset),
             FirstFrame::Continue { class, delta } => {
-                let patch = builder.patch(delta.base, &mask::patch(&delta, class), class);
-                (OutletMessage::merge(builder.user, &[], &patch, &builder.cached_profile(class)), false)
+                let patch = builder.patch(delta.base, &class.operations(&delta, builder.state), class.mask);
+                (OutletMessage::merge(builder.user, &[], &patch, &builder.cached_profile(class.mask)), false)
             }
             FirstFrame::Gone => (Arc::new(OutletMessage::gone(builder.user)), false),
         };
@@ -120,9 +119,9 @@ impl Outlets {
 
     /// Sends the deferred patches. An outlet whose class changes under a new policy gets no patch: it gets the document.
     pub(super) fn flush_deferred(&mut self, builder: &FrameBuilder<'_>) {
-        let mut profiles = PerClass::new();
+        let mut profiles = PerClass::<MaskClass, _>::new();
         for DeferredPatch { class, base } in std::mem::take(&mut self.deferred) {
-            let patch = builder.patch(base, &Patch::default(), class);
+            let patch = builder.patch(base, &ClassOperations::NONE, class.mask);
             let of_class = |outlet: &&Outlet| outlet.class == Some(class) && !builder.is_reclassed(outlet);
             for outlet in self.outlets.iter().filter(of_class) {
                 builder.send_patch(outlet, Arc::clone(&patch), &mut profiles);
@@ -169,22 +168,22 @@ fn end<'a>(outlets: impl Iterator<Item = &'a Outlet>, user: &UserId, message: &A
 fn revision_messages(
     builder: &FrameBuilder<'_>,
     delta: &Delta,
-    class: MaskClass,
+    class: OutletClass,
     deferred: &mut SmallVec<[DeferredPatch; 2]>,
     may_defer: bool,
 ) -> Option<RevisionMessages> {
     let started = std::time::Instant::now();
-    let patch = mask::patch(delta, class);
+    let operations = class.operations(delta, builder.state);
     builder.metrics.stage_mask.record(started.elapsed());
     let index = deferred.iter().position(|deferred| deferred.class == class);
-    if patch.is_empty() && may_defer {
+    if operations.is_empty() && may_defer {
         if index.is_none() {
             deferred.push(DeferredPatch { class, base: delta.base });
         }
         return None;
     }
     let base = index.map_or(delta.base, |index| deferred.swap_remove(index).base);
-    let patch = builder.patch(base, &patch, class);
+    let patch = builder.patch(base, &operations, class.mask);
     builder.metrics.patch_bytes.record(patch.text().len() as f64);
-    Some(RevisionMessages { patch, completeness: builder.completeness(delta, class) })
+    Some(RevisionMessages { patch, completeness: builder.completeness(delta, class.mask) })
 }

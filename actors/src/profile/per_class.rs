@@ -1,18 +1,17 @@
-//! Values by mask class, each made once.
+//! Values by class, each made once.
 
-use domain::mask_class::MaskClass;
 use smallvec::SmallVec;
 
-/// Values that were made for mask classes. A user's subscribers have few classes, so they are searched in order.
-pub(super) struct PerClass<T>(SmallVec<[(MaskClass, T); 4]>);
+/// Values that were made for classes `C` of subscribers. A user's subscribers have few of them, so they are searched in order.
+pub(super) struct PerClass<C, T>(SmallVec<[(C, T); 4]>);
 
-impl<T: Clone> PerClass<T> {
+impl<C: PartialEq, T: Clone> PerClass<C, T> {
     pub(super) fn new() -> Self {
         Self(SmallVec::new())
     }
 
     /// Returns the value of a class, which `make` makes if it does not exist yet.
-    pub(super) fn get_or_insert_with(&mut self, class: MaskClass, make: impl FnOnce() -> T) -> T {
+    pub(super) fn get_or_insert_with(&mut self, class: C, make: impl FnOnce() -> T) -> T {
         if let Some((_, value)) = self.0.iter().find(|(other, _)| *other == class) {
             return value.clone();
         }

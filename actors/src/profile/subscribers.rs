@@ -5,7 +5,6 @@ use std::sync::Arc;
 use domain::access::Policy;
 use domain::delta::Delta;
 use domain::id::UserId;
-use domain::mask_class::MaskClass;
 use domain::port::journal::Committed;
 use domain::state::UserState;
 use domain::table::{Leaf, LeafSet};
@@ -13,6 +12,7 @@ use domain::table::{Leaf, LeafSet};
 use super::environment::Environment;
 use super::frame_builder::FrameBuilder;
 use super::outlet::Outlet;
+use super::outlet_class::OutletClass;
 use super::outlets::FirstFrame;
 use super::read::ReadOutcome;
 use super::state::ProfileState;
@@ -60,7 +60,8 @@ impl ProfileState {
         subscription: Subscription,
         past: CursorPast,
     ) -> Result<SubscribeOutcome, ReadError> {
-        let Subscription { id, viewer, fields, schema, cursor, followed_before, outlet: sender } = subscription;
+        let Subscription { id, viewer, fields, schema, names_sources, cursor, followed_before, outlet: sender } =
+            subscription;
         let policy = services.policy.load();
         let builder = frame_builder(services, &self.user, &self.cell, head, &policy);
         // The other outlets follow a new policy first, so that all are under the same one.
@@ -69,7 +70,8 @@ impl ProfileState {
         }
         self.outlets.take_if(|outlets| outlets.len() == 0);
         let fields = fields.unwrap_or(LeafSet::ALL);
-        let class = builder.class(&viewer, fields, schema);
+        let mask = builder.class(&viewer, fields, schema);
+        let class = mask.map(|mask| OutletClass { mask, names_sources });
         let first = match class {
             Some(class) => match first_frame(&builder, cursor.as_deref(), class, past) {
                 Ok(first) => first,
@@ -78,7 +80,7 @@ impl ProfileState {
             None if followed_before => FirstFrame::Gone,
             None => return Err(ReadError::Unknown),
         };
-        let outlet = Outlet { id, viewer, fields, schema, sender, class };
+        let outlet = Outlet { id, viewer, fields, schema, names_sources, sender, class };
         self.outlets.get_or_insert_default().open(outlet, first, &builder);
         self.drop_empty_outlets();
         Ok(SubscribeOutcome::Open)
@@ -157,12 +159,12 @@ struct NeedsPast(u64);
 fn first_frame(
     builder: &FrameBuilder<'_>,
     cursor: Option<&str>,
-    class: MaskClass,
+    class: OutletClass,
     past: CursorPast,
 ) -> Result<FirstFrame, NeedsPast> {
     let Some(cursor) = cursor else { return Ok(FirstFrame::Profile { class, reset: false }) };
     let head = builder.state;
-    match (builder.cursors.revision(cursor, builder.user, head, class), past) {
+    match (builder.cursors.revision(cursor, builder.user, head, class.mask), past) {
         (Some(revision), _) if revision == head.envelope.revision => {
             Ok(FirstFrame::Continue { class, delta: Delta::none(head) })
         }

@@ -20,6 +20,8 @@ pub struct Subscription {
     pub fields: Option<LeafSet>,
     /// The schema version of the documents and patches.
     pub schema: SchemaVersion,
+    /// Whether the operations of patches name the source of the value that they lead to, as the provenance of the leaf has it.
+    pub names_sources: bool,
     /// The cursor of the last message that the subscriber received, if it received any.
     pub cursor: Option<String>,
     /// Whether the subscriber followed the user before, with another view or another actor. Then a user that is hidden

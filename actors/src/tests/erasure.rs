@@ -156,6 +156,7 @@ fn subscribers_get_erased_as_their_last_frame() {
             viewer: citizen(1),
             fields: None,
             schema: SchemaVersion::NEWEST,
+            names_sources: false,
             cursor: None,
             followed_before: false,
             outlet,

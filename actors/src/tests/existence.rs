@@ -117,6 +117,7 @@ async fn ask(harness: &mut Harness, store: &CountingStore, asked: UserId, questi
                     viewer: THIRD_PARTY,
                     fields: None,
                     schema: SchemaVersion::NEWEST,
+                    names_sources: false,
                     cursor: None,
                     followed_before: false,
                     outlet,

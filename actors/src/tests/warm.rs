@@ -172,6 +172,7 @@ fn a_user_whom_somebody_follows_stays_live() {
             viewer: citizen(1),
             fields: None,
             schema: SchemaVersion::NEWEST,
+            names_sources: false,
             cursor: None,
             followed_before: false,
             outlet,

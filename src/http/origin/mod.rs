@@ -8,4 +8,4 @@ mod provenance;
 pub(super) use access::get as access;
 pub(super) use explain::get as explain;
 pub(super) use integrity::get as integrity;
-pub(super) use provenance::{is_asked_for, with_provenance};
+pub(super) use provenance::with_provenance;

@@ -6,21 +6,7 @@ use domain::scan;
 use domain::schema_version::SchemaVersion;
 use serde_json::{Map, Value, json};
 
-use crate::http::problem::{Code, Problem};
-use crate::http::request::query;
 use crate::json_text;
-
-/// Returns whether the query asks for provenance.
-///
-/// # Errors
-/// `include` names something else.
-pub(in crate::http) fn is_asked_for(query: &str) -> Result<bool, Problem> {
-    let Some(names) = query::list(query, "include") else { return Ok(false) };
-    if names.split(',').all(|name| name.trim() == "provenance") {
-        return Ok(true);
-    }
-    Err(Problem::new(Code::InvalidParameter, "`include` may be `provenance`"))
-}
 
 /// Returns a document of a schema version with the member `_provenance`, in its place among the members in canonical order.
 pub(in crate::http) fn with_provenance(document: &[u8], provenance: &[Provenance], schema: SchemaVersion) -> Vec<u8> {
@@ -62,14 +48,5 @@ mod tests {
         assert_eq!(with(r#"{"a":1,"b":{}}"#), r#"{"_provenance":{},"a":1,"b":{}}"#);
         let sparse = with(r#"{"_meta":{"x":["}"]},"a":1}"#);
         assert_eq!(sparse, r#"{"_meta":{"x":["}"]},"_provenance":{},"a":1}"#);
-    }
-
-    #[test]
-    fn nothing_else_can_be_included() {
-        assert!(matches!(is_asked_for("include=provenance"), Ok(true)));
-        assert!(matches!(is_asked_for("fields=trust"), Ok(false)));
-        for query in ["include=", "include=history", "include=provenance,x", "include=provenance&include=x"] {
-            assert!(is_asked_for(query).is_err_and(|problem| problem.is(Code::InvalidParameter)), "{query}");
-        }
     }
 }

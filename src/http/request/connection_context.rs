@@ -34,13 +34,12 @@ pub(crate) struct AdmittedSubscription {
 }
 
 impl ConnectionContext {
-    /// Counts `count` users that the caller subscribes to, as many reads would be.
+    /// Counts `count` users that the caller subscribes to, as as many reads of a class would be.
     ///
     /// # Errors
     /// The caller has reached the limit.
-    pub(crate) fn count_reads(&self, caller: &Caller, count: usize) -> Result<(), Problem> {
+    pub(crate) fn count_reads(&self, caller: &Caller, class: LimitClass, count: usize) -> Result<(), Problem> {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        let Some(class) = self.requirements.limit else { return Ok(()) };
         self.control.limits.count_many(caller, class, count, &self.request).map(drop)
     }
 

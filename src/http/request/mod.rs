@@ -18,6 +18,7 @@ pub(crate) mod event_stream;
 pub(crate) mod expiry;
 pub(crate) mod headers;
 pub(crate) mod in_flight;
+pub(crate) mod include;
 pub(crate) mod justification;
 pub(crate) mod limits;
 pub(crate) mod origin;

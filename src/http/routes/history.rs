@@ -24,6 +24,14 @@ pub(super) static SENSITIVE_VIEWS: [QueryRequirements; 3] = [
     QueryRequirements { parameter: "include", requirements: &WITH_PROVENANCE },
 ];
 
+/// What a stream of changes with the sources of values requires.
+static STREAM_WITH_PROVENANCE: Requirements =
+    Requirements::new(Callers::ViewersOfUser, LimitClass::Sensitive, AuditRule::Subscribe("profile.subscribe"));
+
+/// The parameters that make the stream of a profile's changes a sensitive read.
+pub(super) static SENSITIVE_STREAMS: [QueryRequirements; 1] =
+    [QueryRequirements { parameter: "include", requirements: &STREAM_WITH_PROVENANCE }];
+
 /// The addresses of reads through history, on the public listener.
 pub(super) static HISTORY: [Route; 3] = [
     Route {

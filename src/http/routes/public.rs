@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use actix_web::web;
 
-use super::history::SENSITIVE_VIEWS;
+use super::history::{SENSITIVE_STREAMS, SENSITIVE_VIEWS};
 use crate::http::pages::{docs, home};
 use crate::http::request::caller::{Role, Scope};
 use crate::http::request::limits::LimitClass;
@@ -56,7 +56,8 @@ pub(super) static PUBLIC: [Route; 21] = [
         name: "profile_events",
         methods: &[Method::GET],
         access: Access::Callers(
-            Requirements::new(Callers::ViewersOfUser, LimitClass::Read, AuditRule::Subscribe("profile.subscribe")),
+            Requirements::new(Callers::ViewersOfUser, LimitClass::Read, AuditRule::Subscribe("profile.subscribe"))
+                .by_query(&SENSITIVE_STREAMS),
             |admission| admission.to(live::sse::get),
         ),
         summary: Some("changes of a profile, as Server-Sent Events"),

@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use bytes::{Bytes, BytesMut};
 use domain::id::UserId;
 use domain::pipeline::serialize;
-use domain::schema_version::SchemaVersion;
 
 use super::super::message::{self, ClientRequest, RequestedUser};
 use super::super::requested_view::RequestedView;
 use super::{Session, SessionEnd};
 use crate::http::problem::{Code, Problem};
-use crate::http::request::schema_version;
+use crate::http::request::limits::LimitClass;
+use crate::http::request::{include, schema_version};
 use crate::json_object::JsonObject;
 
 /// Maximum length of the client's `id` of a request, in bytes.
@@ -23,14 +23,12 @@ impl Session {
     /// Handles one message. Its answers are added to `answers`; those of a subscription come from the actors.
     pub(super) async fn on_text(&mut self, text: &str, answers: &mut BytesMut) -> Result<(), SessionEnd> {
         let answer = match serde_json::from_str(text).map(|JsonObject(request)| request) {
-            Ok(ClientRequest::Subscribe { id, users, fields, schema_version }) => {
-                match self.check_subscribe(id.as_deref(), users, fields.as_deref(), schema_version.as_deref()) {
-                    Ok((users, schema)) => {
-                        let fields = fields.map(|names| serialize::parse_fields(&names.join(","), schema));
-                        let requested = RequestedView { schema, fields };
-                        return self.subscribe(id.as_deref(), &users, requested, answers).await;
-                    }
-                    Err(problem) => refusal(id.as_deref(), &problem),
+            Ok(ClientRequest::Subscribe { id, users, fields, schema_version, include }) => {
+                let id = id.as_deref();
+                let requested = requested_view(id, fields.as_deref(), schema_version.as_deref(), include.as_deref());
+                match requested.and_then(|requested| Ok((self.check_users(users, requested)?, requested))) {
+                    Ok((users, requested)) => return self.subscribe(id, &users, requested, answers).await,
+                    Err(problem) => refusal(id, &problem),
                 }
             }
             Ok(ClientRequest::Unsubscribe { id, user_ids }) => self.on_unsubscribe(id.as_deref(), &user_ids),
@@ -50,21 +48,17 @@ impl Session {
         self.put(&answer, answers).await
     }
 
-    /// Checks the members of a subscription, and returns the users without repetitions, and the schema version. Each user is
-    /// counted as a read.
-    fn check_subscribe(
+    /// Returns the users of a subscription without repetitions. Each is counted as a read: with the sources of values as a sensitive
+    /// one, as it is over HTTP.
+    fn check_users(
         &self,
-        id: Option<&str>,
         users: Vec<JsonObject<RequestedUser>>,
-        fields: Option<&[String]>,
-        schema_version: Option<&str>,
-    ) -> Result<(Vec<RequestedUser>, SchemaVersion), Problem> {
-        check_id(id)?;
-        let schema = schema_version::named(schema_version)?;
-        check_count("fields", fields.map_or(0, <[_]>::len), MAX_FIELDS)?;
+        requested: RequestedView,
+    ) -> Result<Vec<RequestedUser>, Problem> {
         let users = last_of_each(users, self.state.settings.max_subscriptions_per_socket)?;
-        self.connection.count_reads(&self.caller, users.len())?;
-        Ok((users, schema))
+        let class = if requested.names_sources { LimitClass::Sensitive } else { LimitClass::Read };
+        self.connection.count_reads(&self.caller, class, users.len())?;
+        Ok(users)
     }
 
     fn on_unsubscribe(&mut self, id: Option<&str>, user_ids: &[String]) -> Bytes {
@@ -78,6 +72,21 @@ impl Session {
         }
         message::unsubscribed(id)
     }
+}
+
+/// Checks the members of a subscription besides its users, and returns what they ask for.
+fn requested_view(
+    id: Option<&str>,
+    fields: Option<&[String]>,
+    schema_version: Option<&str>,
+    include: Option<&[String]>,
+) -> Result<RequestedView, Problem> {
+    check_id(id)?;
+    let schema = schema_version::named(schema_version)?;
+    check_count("fields", fields.map_or(0, <[_]>::len), MAX_FIELDS)?;
+    let names_sources = include::has_provenance(include.unwrap_or_default().iter().map(String::as_str))?;
+    let fields = fields.map(|names| serialize::parse_fields(&names.join(","), schema));
+    Ok(RequestedView { schema, fields, names_sources })
 }
 
 /// Returns the answer to a request that is refused. An id that is too long is not repeated.

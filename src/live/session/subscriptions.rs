@@ -108,9 +108,10 @@ impl Session {
         self.followed.insert(user, FollowedUser { subscription, requested });
         let opened = {
             let (viewer, outlet) = (self.caller.viewer.clone(), self.outlet.clone());
-            let RequestedView { schema, fields } = requested;
+            let RequestedView { schema, fields, names_sources } = requested;
+            let id = subscription;
             let subscription =
-                Subscription { id: subscription, viewer, fields, schema, cursor, followed_before, outlet };
+                Subscription { id, viewer, fields, schema, names_sources, cursor, followed_before, outlet };
             let opened = self.state.profiles.subscribe(user, subscription);
             read_within(self.state.request_timeout, &self.caller.viewer, opened).await
         };

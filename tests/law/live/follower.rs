@@ -18,7 +18,7 @@ use super::visibility;
 #[derive(Debug, Default)]
 pub(super) struct Coverage(BTreeMap<&'static str, usize>);
 
-const EVENTS: [&str; 9] = [
+const EVENTS: [&str; 10] = [
     "profiles",
     "patches",
     "empty patches",
@@ -28,6 +28,7 @@ const EVENTS: [&str; 9] = [
     "view hashes",
     "completeness",
     "gone",
+    "sources",
 ];
 
 impl Coverage {
@@ -51,6 +52,7 @@ pub(super) struct Follower {
     pub(super) viewer: Viewer,
     pub(super) fields: Option<LeafSet>,
     pub(super) schema: SchemaVersion,
+    names_sources: bool,
     pub(super) held: Option<Value>,
     /// The revision of what is held, which version 1.0 does not say.
     pub(super) revision: u64,
@@ -60,9 +62,16 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(user: UserId, viewer: Viewer, fields: Option<LeafSet>, schema: SchemaVersion) -> Self {
+    pub(super) fn new(
+        user: UserId,
+        viewer: Viewer,
+        fields: Option<LeafSet>,
+        schema: SchemaVersion,
+        names_sources: bool,
+    ) -> Self {
         let (held, cursor, outlet) = (None, None, None);
-        Self { user, viewer, fields, schema, held, revision: 0, cursor, outlet, asked_to_continue: false }
+        let asked_to_continue = false;
+        Self { user, viewer, fields, schema, names_sources, held, revision: 0, cursor, outlet, asked_to_continue }
     }
 
     /// Subscribes, with its cursor if it has one. Returns whether the user is visible to it.
@@ -74,6 +83,7 @@ impl Follower {
             viewer: self.viewer.clone(),
             fields: self.fields,
             schema: self.schema,
+            names_sources: self.names_sources,
             cursor: self.cursor.clone(),
             followed_before: false,
             outlet: sender.clone(),
@@ -139,6 +149,9 @@ impl Follower {
         let held = self.held.as_mut().expect("a patch continues a document");
         assert_eq!(text["base_revision"], self.revision, "no gap, and nothing twice");
         let operations: json_patch::Patch = serde_json::from_value(text["operations"].clone()).expect("a patch");
+        let sources = text["operations"].as_array().expect("a list").iter().filter_map(|one| one.get("x-source"));
+        let sources = sources.inspect(|_| coverage.record("sources")).count();
+        assert!(self.names_sources || sources == 0, "nobody asked for sources: {text}");
         json_patch::patch(held, &operations).unwrap_or_else(|error| panic!("{error}: {text}"));
         for (name, value) in text["envelope"].as_object().expect("an object") {
             held[name] = value.clone();

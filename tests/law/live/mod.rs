@@ -198,7 +198,8 @@ impl Harness {
         };
         let fields = self.random.one_in(2).then(|| some(&mut self.random));
         let schema = SchemaVersion::ALL[self.random.below(SchemaVersion::ALL.len())];
-        Follower::new(subject, viewer, fields, schema)
+        let names_sources = self.random.one_in(3);
+        Follower::new(subject, viewer, fields, schema, names_sources)
     }
 
     /// Returns the citizen's own view, whose consent the frames are checked against.

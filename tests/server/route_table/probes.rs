@@ -133,6 +133,9 @@ pub(super) fn probe(method: &str, path: &str, parameter: Option<&str>) -> Probe 
         ("DELETE", "/api/v2/profile/{user_id}/erasure") => get(Rule::Explained, &format!("{profile}/erasure"), 404),
         // A request that is admitted fails for another reason, so that no stream begins. That comes before the user is
         // looked up.
+        ("GET", "/api/v2/profile/{user_id}/events") if parameter == Some("include") => {
+            get(Rule::PossibleViewers, &format!("{profile}/events?include=provenance&schema_version=9"), 406)
+        }
         ("GET", "/api/v2/profile/{user_id}/events") => {
             get(Rule::PossibleViewers, &format!("{profile}/events?schema_version=9"), 406)
         }

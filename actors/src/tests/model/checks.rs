@@ -8,10 +8,11 @@ use domain::columns::{Codes, DictionaryKind, Quasi, Row};
 use domain::day::Day;
 use domain::event::FeedEvent;
 use domain::mask_class::MaskClass;
+use domain::pipeline::explain::provenance;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, RollOutcome, apply, roll, serialize};
 use domain::schema_version::SchemaVersion;
 use domain::state::UserState;
-use domain::table::LeafSet;
+use domain::table::{Leaf, LeafSet};
 
 use super::super::fixture::{Fixture, policy, user};
 use crate::compact;
@@ -193,6 +194,17 @@ impl Durable {
             Visibility::Mask(mask) => Some(mask),
             Visibility::Hidden => None,
         }
+    }
+
+    /// Returns the sources of a leaf in the states after the revision `base`, up to `revision`; a patch that continues from the head
+    /// is of `base` itself.
+    pub(super) fn sources(&self, number: usize, base: u64, revision: u64, leaf: Leaf) -> Vec<Option<&'static str>> {
+        let is_of = |state: &&UserState| {
+            (base + 1).min(revision) <= state.envelope.revision && state.envelope.revision <= revision
+        };
+        let states = self.users[number].states.iter().filter(is_of);
+        let source = |state| provenance(state, LeafSet::only(leaf)).first().map(|of| of.source.name());
+        states.map(source).collect()
     }
 
     /// Returns the document of a revision as a subscriber must hold it.

@@ -36,6 +36,7 @@ const COUNTED: &[&str] = &[
     "late views",
     "patches",
     "merged patches",
+    "sources",
     "empty patches",
     "profiles",
     "completeness",
@@ -248,7 +249,8 @@ impl Schedule {
             let viewer = self.random.pick(&[citizen(number), SERVICE, THIRD_PARTY]);
             let fields = self.random.one_in(3).then(|| domain::table::Member::Economic.leaves());
             let schema = self.random.pick(SchemaVersion::ALL);
-            Client::new(number, viewer, fields, schema)
+            let names_sources = self.random.one_in(3);
+            Client::new(number, viewer, fields, schema, names_sources)
         };
         let capacity = 1 + self.random.below(4);
         self.subscribers.push(Subscriber::open(&self.harness, client, capacity));

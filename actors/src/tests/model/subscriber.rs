@@ -23,6 +23,7 @@ pub(super) struct Client {
     viewer: Viewer,
     fields: Option<LeafSet>,
     schema: SchemaVersion,
+    names_sources: bool,
     document: Option<(u64, Value)>,
     cursor: Option<String>,
 }
@@ -39,8 +40,14 @@ pub(super) struct Subscriber {
 }
 
 impl Client {
-    pub(super) fn new(number: usize, viewer: Viewer, fields: Option<LeafSet>, schema: SchemaVersion) -> Self {
-        Self { number, viewer, fields, schema, document: None, cursor: None }
+    pub(super) fn new(
+        number: usize,
+        viewer: Viewer,
+        fields: Option<LeafSet>,
+        schema: SchemaVersion,
+        names_sources: bool,
+    ) -> Self {
+        Self { number, viewer, fields, schema, names_sources, document: None, cursor: None }
     }
 
     /// Returns the leaves that the client asks for and that its schema version has.
@@ -53,7 +60,7 @@ impl Subscriber {
     pub(super) fn open(harness: &Harness, client: Client, capacity: usize) -> Self {
         let (outlet, frames) = channel(capacity);
         let profiles = harness.profiles.clone();
-        let Client { number, viewer, fields, schema, cursor, .. } = &client;
+        let Client { number, viewer, fields, schema, names_sources, cursor, .. } = &client;
         let (user, cursor) = (user(*number), cursor.clone());
         let asked_to_continue = cursor.is_some();
         let subscription = Subscription {
@@ -61,6 +68,7 @@ impl Subscriber {
             viewer: viewer.clone(),
             fields: *fields,
             schema: *schema,
+            names_sources: *names_sources,
             cursor,
             followed_before: false,
             outlet: outlet.clone(),
@@ -87,7 +95,7 @@ impl Subscriber {
             assert!(!self.ended, "a frame after the last");
             match frame.message.kind {
                 FrameKind::Profile => self.profile(&frame, tally),
-                FrameKind::Patch => self.patch(&frame, tally),
+                FrameKind::Patch => self.patch(&frame, durable, tally),
                 FrameKind::Completeness => self.completeness(&frame, tally),
                 FrameKind::Gone => {
                     tally.count("gone");
@@ -116,10 +124,11 @@ impl Subscriber {
         self.client.document = Some((frame.message.revision, json(frame)["profile"].take()));
     }
 
-    fn patch(&mut self, frame: &OutletFrame, tally: &mut Tally) {
+    fn patch(&mut self, frame: &OutletFrame, durable: &Durable, tally: &mut Tally) {
         tally.count("patches");
         assert!(!frame.reset, "a patch continues");
         let text = json(frame);
+        self.check_sources(&text, durable, tally);
         let (revision, document) = self.client.document.as_mut().expect("a patch continues a document");
         assert_eq!(text["base_revision"], *revision, "no revision is missed");
         assert_eq!(text["revision"], frame.message.revision);
@@ -143,6 +152,32 @@ impl Subscriber {
             let canonical = serde_json::to_vec(document).expect("JSON");
             let hex: String = Sha256::digest(canonical).iter().map(|byte| format!("{byte:02x}")).collect();
             assert_eq!(*hash, hex);
+        }
+    }
+
+    /// Checks that each operation names the source that its leaf has at a revision of the patch, and names none to a client that
+    /// has not asked for sources.
+    fn check_sources(&self, patch: &Value, durable: &Durable, tally: &mut Tally) {
+        let Client { number, schema, names_sources, .. } = &self.client;
+        let revision = |member: &str| patch[member].as_u64().expect("a number");
+        for operation in patch["operations"].as_array().expect("a list") {
+            let named = operation.get("x-source").map(|source| source.as_str().expect("a name"));
+            if !names_sources {
+                assert_eq!(named, None, "nobody asked for it: {patch}");
+                continue;
+            }
+            let path = operation["path"].as_str().expect("a pointer");
+            let is_of = |name: &str| {
+                let rest = path[1..].strip_prefix(&name.replace('.', "/"));
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            let leaf = FIELDS.iter().map(|field| field.leaf).find(|leaf| schema.path(*leaf).is_some_and(is_of));
+            let sources =
+                leaf.map(|leaf| durable.sources(*number, revision("base_revision"), revision("revision"), leaf));
+            assert!(sources.unwrap_or_else(|| vec![None]).contains(&named), "{operation} of {patch}");
+            if named.is_some() {
+                tally.count("sources");
+            }
         }
     }
 
