@@ -151,7 +151,7 @@ fn append(journal: &mut dyn Journal, templates: &[Template], users: &[(String, u
     for (id, index) in users {
         let user = UserId::parse(id)?;
         let template = &templates[(index % templates.len() as u64) as usize];
-        group.extend(template.records.iter().map(|record| Record { user: user.clone(), ..record.clone() }));
+        group.extend(template.records.iter().map(|record| Record { user, ..record.clone() }));
     }
     for result in journal.append(&group)? {
         result?;
