@@ -207,9 +207,6 @@ fn check_everything_that_opens(server: &TestServer, ledger: &Ledger) {
         check(feed, &server.get(&format!("/api/v2/feeds/{feed}/rejected"), Token::service(&format!("feed:{feed}"))));
     }
     check("the audit log", &server.get("/api/v2/audit?limit=200", Token::new("auditor", "aud:a", "")));
-    for viewer in followers() {
-        streams::follow(server, viewer, "cursor=oldest", &|text| ledger.check(asked, "a late follower", text), || {});
-    }
 }
 
 fn followers() -> [Token; 2] {
@@ -283,6 +280,11 @@ fn nothing_of_an_erased_life_is_shown_whatever_goes_on_meanwhile() {
         post_all(server, &living);
     }
     check_the_living(&server, &reference);
+    let asked = Instant::now();
+    for viewer in followers() {
+        let check = |text: &[u8]| ledger.check(asked, "a late follower", text);
+        streams::follow(&server, viewer, "cursor=oldest", &check, || {});
+    }
     let (status, data_dir) = server.terminate();
     assert!(status.success());
     check_files(data_dir.path());
