@@ -49,7 +49,7 @@ pub(crate) fn consents(user: String, total: u64) -> EventLines {
 }
 
 /// Makes events with numbers from 0, one microsecond apart.
-fn numbered(total: u64, mut render: impl FnMut(u64, i64, &mut Vec<u8>) + 'static) -> EventLines {
+pub(crate) fn numbered(total: u64, mut render: impl FnMut(u64, i64, &mut Vec<u8>) + 'static) -> EventLines {
     let start = wall_clock::now_micros();
     let mut number = 0;
     Box::new(move |out| {

@@ -17,6 +17,15 @@ pub(crate) fn get(path: &str, token: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n").into_bytes()
 }
 
+/// Renders the request of an administrator to erase a user.
+pub(crate) fn erase(user_id: &str, token: &str) -> Vec<u8> {
+    format!(
+        "DELETE /api/v2/profile/{user_id} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+         X-Access-Reason: a measurement\r\n\r\n"
+    )
+    .into_bytes()
+}
+
 /// Renders the POST of one feed event.
 pub(crate) fn post_event(source: &str, json: &[u8], token: &str) -> Vec<u8> {
     let mut request = post_head(source, "application/cloudevents+json", json.len(), token);

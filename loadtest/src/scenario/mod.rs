@@ -2,6 +2,7 @@
 
 mod amplification;
 mod bodies;
+mod erasure;
 mod existence;
 mod export;
 mod fanout;
@@ -37,13 +38,16 @@ pub(crate) const ATTACKS: [(&str, &str); 4] = [
     ("existence", include_str!("../../scenarios/existence.toml")),
 ];
 
-/// The built-in scenarios that take long, and run only when they are named.
-pub(crate) const LONG: [(&str, &str); 2] =
-    [("export", include_str!("../../scenarios/export.toml")), ("warm", include_str!("../../scenarios/warm.toml"))];
+/// The built-in scenarios that measure something special or take long, and run only when they are named.
+pub(crate) const NAMED: [(&str, &str); 3] = [
+    ("erasure", include_str!("../../scenarios/erasure.toml")),
+    ("export", include_str!("../../scenarios/export.toml")),
+    ("warm", include_str!("../../scenarios/warm.toml")),
+];
 
 /// Returns all built-in scenarios, as names and texts.
 pub(crate) fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
-    BUILT_IN.into_iter().chain(ATTACKS).chain(LONG)
+    BUILT_IN.into_iter().chain(ATTACKS).chain(NAMED)
 }
 
 /// A scenario's settings.
@@ -70,6 +74,8 @@ pub(crate) enum Scenario {
     Existence(existence::ExistenceScenario),
     /// Reads beside bulk exports.
     Export(export::ExportScenario),
+    /// Erasures beside events and reads.
+    Erasure(erasure::ErasureScenario),
     /// Users that are known and not in use.
     Warm(warm::WarmScenario),
 }
@@ -134,6 +140,7 @@ impl Scenario {
                 Self::Bodies(bodies) => bodies.run(environment, &mut report).await,
                 Self::Existence(existence) => existence.run(environment, &mut report).await,
                 Self::Export(export) => export.run(environment, &mut report).await,
+                Self::Erasure(erasure) => erasure.run(environment, &mut report).await,
                 Self::Warm(warm) => warm.run(environment, &mut report).await,
             }
         })
