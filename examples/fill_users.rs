@@ -103,10 +103,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let templates: Vec<Template> = (0..people.clamp(1, users))
         .map(|person| template(&population, person, &context, now))
         .collect::<Result<_, _>>()?;
-    let states = templates
-        .iter()
-        .filter_map(|template| Some((template.records.last()?.body.clone(), template.packed.clone())))
-        .collect();
+    let mut states = HashMap::new();
+    for template in &templates {
+        let body = template.records.last().ok_or("a person without events")?.body.clone();
+        let before = states.insert(body, template.packed.clone());
+        if before.is_some_and(|before| before != template.packed) {
+            return Err("the last events of two people are the same".into());
+        }
+    }
 
     let mut randomness = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(io::Error::other);
     let (mode, keys) = (settings.mode, &settings.keys);

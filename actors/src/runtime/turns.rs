@@ -92,7 +92,7 @@ impl Shard {
             ShardEvent::DiscardRequested(user, answer) => {
                 let mut discarded = DiscardedUser::new(user);
                 turn.work_guarded("ending an actor", || discarded.add(self.discard_user(&user))).await;
-                // Nobody may wait any more. Then the subscribers are told at once.
+                // If nobody waits any more, the subscribers are told at once.
                 let _ = answer.send(discarded);
             }
             ShardEvent::HorizonMark(mark) => drop(mark),

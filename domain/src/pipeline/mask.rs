@@ -55,7 +55,10 @@ pub fn patch_with_sources(delta: &Delta, class: MaskClass, state: &UserState) ->
         for (name, change) in changes(table, delta, member.leaves.and(mask)) {
             leaf_operations(name, change, &mut of_leaf);
             let source = source(change.leaf);
-            operations.extend(of_leaf.drain(..).map(|operation| SourcedOperation { operation, source }));
+            operations.extend(of_leaf.drain(..).map(|operation| {
+                let removes = matches!(operation, PatchOperation::Remove(_));
+                SourcedOperation { operation, source: source.filter(|_| !removes) }
+            }));
         }
     }
     operations

@@ -28,7 +28,12 @@ pub(in crate::http) async fn get(
     state: Data<ExportDataState>,
 ) -> Result<HttpResponse, Problem> {
     let (user, caller) = (context.user()?, Arc::clone(&context.caller));
-    let busy = || Problem::new(Code::Busy, "as many exports are being sent as may be: try again");
+    let busy = || {
+        Problem::new(
+            Code::Busy,
+            "the server sends as many exports as it may, to all or to this caller: try again when one has ended",
+        )
+    };
     let permit = state.permits.take(caller.subject()).ok_or_else(busy)?;
     let reading = ReadProvenance { schema: SchemaVersion::CANONICAL, leaves: LeafSet::ALL };
     let read = state.profiles.read(user, &caller.viewer, reading);

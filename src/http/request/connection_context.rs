@@ -34,7 +34,7 @@ pub(crate) struct AdmittedSubscription {
 }
 
 impl ConnectionContext {
-    /// Counts `count` users that the caller subscribes to, as as many reads of a class would be.
+    /// Counts `count` users that the caller subscribes to, as that many reads of a class would count.
     ///
     /// # Errors
     /// The caller has reached the limit.

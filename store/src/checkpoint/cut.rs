@@ -74,8 +74,8 @@ impl Checkpointer {
         Ok(Some(begun))
     }
 
-    /// Folds the users with frames from `from` on, and returns how many there are; `None` if the store closes. It counts as no checkpoint: the next one,
-    /// which begins at `checkpoint`, finds that these frames are folded already.
+    /// Folds the users with frames from `from` on, and returns how many there are; `None` if the store closes. It counts as no
+    /// checkpoint: the next one, which begins at `checkpoint`, finds that these frames are folded already.
     fn fold_ahead(
         &self,
         from: Position,

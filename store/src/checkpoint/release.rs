@@ -1,5 +1,6 @@
-//! Users leave quarantine: with their frames, which fold now, or without them; `from_backup` has the third way. The caller keeps checkpoints from running. A user
-//! is written and leaves the quarantine in one transaction, so that a crash leaves it in quarantine or out of it.
+//! Users leave quarantine: with their frames, which fold now, or without them; `from_backup` has the third way. The caller
+//! keeps checkpoints from running. A user is written and leaves the quarantine in one transaction, so that a crash leaves it in
+//! quarantine or out of it.
 
 use std::collections::BTreeMap;
 

@@ -7,6 +7,7 @@ use domain::id::UserId;
 use domain::port::erasure::{ErasedUser, ErasureParticipant, StoredUser, UserDirectory};
 use domain::port::journal::{RecordKind, RowId};
 use domain::port::store::StoreError;
+use domain::record::greatest_revision;
 
 use crate::engine::Engine;
 use crate::journal::{NewestFrame, SegmentItem, parse_item};
@@ -128,8 +129,7 @@ pub(crate) fn erased_by_slot(engine: &Engine, slot: u32, sequence: u64) -> Resul
         generation,
         erased_at: engine.opened_at,
         reason: ErasureReason::Restored,
-        // A revision is not greater than the sequence of the record that made it.
-        last_revision: sequence,
+        last_revision: greatest_revision(sequence),
         last_sequence: sequence,
         was_shared: false,
     })

@@ -401,6 +401,8 @@ fn erase(store: &mut Store, number: usize, sequence: u64) {
 }
 
 const DIRECTORY: &str = "STORE_TEST_FROM_BACKUP_DIRECTORY";
+/// How many users the child lets out.
+const LIMIT: &str = "STORE_TEST_FROM_BACKUP_LIMIT";
 
 /// Lets the users out of quarantine one after the other until it is killed, each with a backup that loses nothing, or with one
 /// that loses five frames. It is the process that the next test kills, and not a test by itself.
@@ -408,12 +410,13 @@ const DIRECTORY: &str = "STORE_TEST_FROM_BACKUP_DIRECTORY";
 #[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
 fn child() {
     let Some(dir) = std::env::var_os(DIRECTORY).map(PathBuf::from) else { return };
+    let limit: usize = std::env::var(LIMIT).expect("a limit").parse().expect("a number");
     let store = open(&dir.join("data"));
     let backups = ["older", "newest"].map(|name| std::fs::read(dir.join(name)).expect("a backup"));
     let found = keys(&store, 200);
     let backed_up: Vec<_> = found.iter().map(|key| find(&backups[usize::from(key.0[0]) % 2], *key)).collect();
     std::fs::write(dir.join("ready"), "").expect("written");
-    for (key, backed_up) in found.iter().zip(&backed_up) {
+    for (key, backed_up) in found.iter().zip(&backed_up).take(limit) {
         store.quarantine.restore(*key, backed_up, true).expect("restored");
         // What is acknowledged is there after the kill.
         std::fs::write(dir.join(format!("restored-{key}")), "").expect("written");
@@ -437,16 +440,18 @@ fn a_kill_leaves_each_user_in_quarantine_as_it_was_or_out_of_it_with_the_backup(
     let (mut killed_inside, expected) = (0, [frames_without(3, 8), (1..=8).map(body).collect()]);
     for round in 0.. {
         let _ = std::fs::remove_file(dir.path().join("ready"));
+        let restored = || all.iter().filter(|key| dir.path().join(format!("restored-{key}")).exists()).count();
+        // In the middle of the one after some more.
+        let more = random.random_range(0..10);
+        let to = (restored() + more).min(USERS);
         let mut child = Command::new(std::env::current_exe().expect("a path"))
             .args(["--exact", "from_backup::child", "--nocapture"])
             .env(DIRECTORY, dir.path())
+            .env(LIMIT, (more + 1).to_string())
             .spawn()
             .expect("a child");
         wait_for(|| dir.path().join("ready").exists());
-        // In the middle of the one after some more.
-        let restored = || all.iter().filter(|key| dir.path().join(format!("restored-{key}")).exists()).count();
-        let more = (restored() + random.random_range(0..10)).min(USERS);
-        while restored() < more && !dir.path().join("done").exists() {
+        while restored() < to && !dir.path().join("done").exists() {
             std::thread::yield_now();
         }
         std::thread::sleep(Duration::from_micros(random.random_range(0..3_000)));
