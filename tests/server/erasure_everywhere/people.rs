@@ -109,7 +109,7 @@ pub(super) fn ahead(number: usize) -> FeedLine {
 
 /// Returns whether the person has an event that is ahead of the clock.
 pub(super) fn is_ahead(number: usize) -> bool {
-    number % 6 == 0
+    number.is_multiple_of(6)
 }
 
 /// Returns the registration that begins a life.
