@@ -216,7 +216,8 @@ fn records_that_do_not_open_or_do_not_fit_change_nothing() {
     of_two_moments.values.extend(Parts::new(&backed_up).values.split_off(states));
     let of_two_moments = BackedUpUser::decode(&of_two_moments.encode()).expect("it has the form");
     assert!(refused(&store, key, &of_two_moments).contains("newer than the state"));
-    let unfit: [(&str, &dyn Fn(&mut Vec<StoredValue>)); 8] = [
+    type Spoil<'a> = &'a dyn Fn(&mut Vec<StoredValue>);
+    let unfit: [(&str, Spoil<'_>); 8] = [
         ("of another generation", &|values| values[0].2[8] = 2),
         ("cannot be read", &|values| values[0].2[12] = 5),
         ("not whole", &|values| drop(values.remove(states - 1))),
