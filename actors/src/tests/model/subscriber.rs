@@ -166,6 +166,10 @@ impl Subscriber {
                 assert_eq!(named, None, "nobody asked for it: {patch}");
                 continue;
             }
+            if operation["op"] == "remove" {
+                assert_eq!(named, None, "what is removed has no source: {patch}");
+                continue;
+            }
             let path = operation["path"].as_str().expect("a pointer");
             let is_of = |name: &str| {
                 let rest = path[1..].strip_prefix(&name.replace('.', "/"));
