@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::web::Data;
 use config::Settings;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::erasure::Erasures;
 use crate::http::request::access_control::AccessControl;
@@ -76,6 +76,7 @@ pub(crate) fn build(
             quarantine: Arc::clone(&components.quarantine),
             profiles: profiles.clone(),
             credentials: credential_state.clone(),
+            restores: Arc::new(Semaphore::new(1)),
         }),
         operations: Data::from(operations),
         profile_reads: Data::new(ProfileReadState {

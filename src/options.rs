@@ -32,6 +32,7 @@ pub(crate) fn store_options(settings: &Settings) -> StoreOptions {
         dead_letter_source_bytes: settings.dead_letters.max_bytes_per_source,
         dead_letter_total_bytes: settings.dead_letters.max_bytes,
         dead_letter_days: settings.dead_letters.retain_days,
+        future_tolerance: settings.time.future_tolerance,
         retention: history_retention(settings).map(|retention| Arc::new(retention) as Arc<dyn HistoryRetention>),
         ..StoreOptions::new(&settings.data_dir)
     }
@@ -240,13 +241,14 @@ mod tests {
                 dead_letter_days,
                 clock: _,
                 confirm_clock,
+                future_tolerance,
                 retention: _,
                 thinning_pass,
                 registry_kind_bytes,
                 disk: _,
             } = options;
             (
-                thinning_pass,
+                (thinning_pass, future_tolerance),
                 (data_dir, known_users, confirm_clock, registry_kind_bytes),
                 (segment_bytes, retain_journal_bytes, retain_journal, sled_cache_bytes),
                 (checkpoint_interval, checkpoint_journal_bytes, checkpoint_users_per_second, checkpoint_stop),

@@ -43,8 +43,9 @@ pub(crate) struct Engine {
     pub(crate) history_versions: HistoryVersions,
     /// Wakes the upkeep thread.
     pub(crate) upkeep_signal: Signal,
-    /// What the retention clock showed when the store was opened, in microseconds since the Unix epoch.
-    pub(crate) opened_at: i64,
+    /// The time of an erasure of which the keyring tells nothing but that it was: no event that was accepted before the store was
+    /// opened is later. In microseconds since the Unix epoch.
+    pub(crate) unknown_erased_at: i64,
     /// Locked by an append, and by a backup at its moment.
     pub(crate) append_gate: Mutex<()>,
     /// Number of records that were appended since the start.
@@ -72,6 +73,8 @@ pub(crate) struct EngineParts {
     pub(crate) checkpoint_trigger: Arc<CheckpointTrigger>,
     pub(crate) metrics: Metrics,
     pub(crate) retention_clock: Option<RetentionClock>,
+    /// How far ahead of the clock the time of an event may be, in microseconds.
+    pub(crate) future_tolerance: i64,
     /// Locked for as long as the engine lives.
     pub(crate) lock_file: Arc<File>,
 }
@@ -82,7 +85,10 @@ impl Engine {
         Self {
             hasher: UserHasher::new(parts.keyring.user_hash_key().bytes()),
             erasure_key: ErasureKey::new(&parts.keyring.system_keys()),
-            opened_at: parts.retention_clock.as_ref().map_or(i64::MIN, RetentionClock::now),
+            unknown_erased_at: parts
+                .retention_clock
+                .as_ref()
+                .map_or(i64::MIN, |clock| clock.now().saturating_add(parts.future_tolerance)),
             keyring: parts.keyring,
             segments: parts.segments,
             index: parts.index,

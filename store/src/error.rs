@@ -47,15 +47,17 @@ pub enum OpenError {
     },
     /// The anchor file knows entries of the audit log that the log does not have.
     #[error(
-        "the audit log is older than its anchor: it has {found} entries, and `{}` counts {counted} at {time}: after a restore, restore again with the newest log (`restore --audit`), or move the anchor file away and keep it; otherwise entries were cut off",
+        "the audit log is older than its anchor: it has {found} entries of the category {category}, and `{}` counts {counted} at {time}: after a restore, restore again with the newest log (`restore --audit`), or move the anchor file away and keep it; otherwise entries were cut off",
         path.display()
     )]
     AuditLogOlderThanAnchor {
-        /// The anchor file.
+        /// Where the anchor file is.
         path: PathBuf,
-        /// The number of entries of the log, in all categories.
+        /// The category of which entries are missing.
+        category: &'static str,
+        /// The number of its entries in the log.
         found: u64,
-        /// The number of entries that the last anchor counts.
+        /// The number of its entries that the last anchor counts.
         counted: u64,
         /// When the last anchor was signed, RFC 3339.
         time: String,

@@ -215,6 +215,7 @@ pub fn open(
         checkpoint_trigger,
         metrics,
         retention_clock,
+        future_tolerance: i64::try_from(options.future_tolerance.as_micros()).unwrap_or(i64::MAX),
         lock_file,
     };
     let engine = Arc::new(Engine::new(parts, open_segment.end));

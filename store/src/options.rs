@@ -53,6 +53,8 @@ pub struct StoreOptions {
     pub clock: Option<Arc<dyn Clock>>,
     /// After a jump of the wall clock forward, nothing expires until the new time has held this long.
     pub confirm_clock: Duration,
+    /// How far ahead of the clock the time of an event may be.
+    pub future_tolerance: Duration,
     /// Decides what is kept of histories; `None` keeps everything. It goes by [`Self::clock`].
     pub retention: Option<Arc<dyn HistoryRetention>>,
     /// Time in which the histories of all users are looked through for what is no longer kept.
@@ -84,6 +86,7 @@ impl StoreOptions {
             dead_letter_days: 30,
             clock: None,
             confirm_clock: Duration::from_secs(3600),
+            future_tolerance: Duration::from_secs(300),
             retention: None,
             thinning_pass: Duration::from_secs(24 * 3600),
             registry_kind_bytes: 16 << 20,

@@ -127,7 +127,8 @@ fn tombstone_after(tip: &UserState, reason: ErasureReason, now: i64) -> Tombston
     }
 }
 
-/// Returns the tombstone of a user whose state cannot be read. None of its events is later than `latest`.
+/// Returns the tombstone of a user whose state cannot be read. `latest` is the latest time that an event may have now, as its own
+/// events are not known: a registration before it is refused.
 fn tombstone_of_damaged(newest: NewestRecord, reason: ErasureReason, latest: i64) -> Tombstone {
     Tombstone {
         generation: newest.erased + 1,

@@ -11,9 +11,10 @@ use tokio::sync::Notify;
 
 use super::Runtime;
 use crate::day_roller::DayRoller;
+use crate::discard::DiscardedUser;
 use crate::error::ReadError;
 use crate::hot_ring::HotRing;
-use crate::profile::{Effects, Environment, Outlets, ProfileState};
+use crate::profile::{Effects, Environment, ProfileState};
 use crate::request::Request;
 use crate::roster::WarmUser;
 use crate::slots::{SlotKey, Slots};
@@ -185,14 +186,14 @@ impl Shard {
         self.find(user).is_some_and(|state| self.passivate(&mut state.borrow_mut()))
     }
 
-    /// Ends the actor of a user, whatever waits for it, and returns its subscribers. Looks at every actor, so it is for operators
-    /// only.
-    pub(super) fn discard_user(&self, user: &UserId) -> Option<Box<Outlets>> {
-        let state = self.find(user)?;
+    /// Ends the actor of a user, whatever waits for it, and keeps its subscribers in `discarded`. Looks at every actor, so it is
+    /// for operators only.
+    pub(super) fn discard_user(&self, user: &UserId, discarded: &mut DiscardedUser) {
+        let Some(state) = self.find(user) else { return };
         let mut state = state.borrow_mut();
-        let outlets = state.take_outlets();
+        // Before anything that may panic.
+        discarded.add(state.take_outlets());
         self.detach(&mut state);
-        outlets
     }
 
     /// Returns the state of a user's actor. Looks at every actor.

@@ -91,7 +91,7 @@ impl Shard {
             }
             ShardEvent::DiscardRequested(user, answer) => {
                 let mut discarded = DiscardedUser::new(user);
-                turn.work_guarded("ending an actor", || discarded.add(self.discard_user(&user))).await;
+                turn.work_guarded("ending an actor", || self.discard_user(&user, &mut discarded)).await;
                 // If nobody waits any more, the subscribers are told at once.
                 let _ = answer.send(discarded);
             }

@@ -17,7 +17,7 @@ use crate::table::{Leaf, LeafSet};
 /// an operation does not define, so the operation is one of every JSON Patch.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SourcedOperation {
-    /// The operation.
+    /// What RFC 6902 defines of it.
     #[serde(flatten)]
     pub operation: PatchOperation,
     /// The name of the source; `None` where the operation removes the value, and where the server derives it.

@@ -45,10 +45,10 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// What the turns measured.
 #[derive(Default)]
 struct Turns {
-    /// Reads per second.
+    /// Reads per second of each turn, without exports and with them.
     alone: Vec<f64>,
     beside: Vec<f64>,
-    /// Seconds of an export.
+    /// Seconds that an export took in each turn, without reads and with them.
     export_alone: Vec<f64>,
     export_beside: Vec<f64>,
 }

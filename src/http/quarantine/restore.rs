@@ -8,9 +8,10 @@ use domain::day::format_instant;
 use domain::port::audit::AuditValue;
 use serde_json::json;
 use store::backup::{BackedUpUser, MAX_USER_BYTES};
-use store::{QuarantineError, ReleasedUser};
+use store::{Quarantine, QuarantineError, ReleasedUser};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::changes::{discard, released};
+use super::changes::{change_stored, released};
 use super::state::{QuarantineState, key};
 use crate::http::credential_state::blocking;
 use crate::http::problem::{Code, Problem};
@@ -30,7 +31,8 @@ pub(in crate::http) async fn restore(
     let (is_dry_run, may_lose) = (flag(context, "dry_run")?, flag(context, "accept_loss")?);
     // Asked before the body is read, which may be large.
     state.with(move |quarantine| quarantine.user(key)).await?;
-    let backed_up = Arc::new(read(context, payload, &state).await?);
+    let (backed_up, turn) = read(context, payload, &state).await?;
+    let backed_up = Arc::new(backed_up);
     let given = Arc::clone(&backed_up);
     let checked = state.with(move |quarantine| quarantine.check_restore(key, &given)).await?;
     let ReleasedUser { user, lost, .. } = checked;
@@ -46,10 +48,12 @@ pub(in crate::http) async fn restore(
     context.record_write().await?;
     let mut done = checked;
     if !is_dry_run {
-        // Held until the user can be loaded again, so that subscribers get the new state.
-        let _subscribers = discard(&state, user).await?;
-        done = state.with(move |quarantine| quarantine.restore(key, &backed_up, may_lose)).await?;
-        state.profiles.reload(user);
+        let given = Arc::clone(&backed_up);
+        let restore = move |quarantine: &Quarantine| {
+            let _turn = turn;
+            quarantine.restore(key, &given, may_lose)
+        };
+        done = change_stored(state, Some(user), restore).await?;
     }
     let mut answer = released(key, &done);
     answer["backup_time"] = json!(backup_time);
@@ -58,7 +62,12 @@ pub(in crate::http) async fn restore(
     Ok(super::no_store().json(answer))
 }
 
-async fn read(context: &RequestContext, payload: Payload, state: &QuarantineState) -> Result<BackedUpUser, Problem> {
+/// Reads the body and takes the turn, which one restore has at a time: it holds a few times as much as its body in memory.
+async fn read(
+    context: &RequestContext,
+    payload: Payload,
+    state: &QuarantineState,
+) -> Result<(BackedUpUser, OwnedSemaphorePermit), Problem> {
     if !headers::content_type(context.headers())?.is(MEDIA_TYPE) {
         return Err(Problem::new(Code::UnsupportedMediaType, "allowed: application/octet-stream"));
     }
@@ -66,7 +75,10 @@ async fn read(context: &RequestContext, payload: Payload, state: &QuarantineStat
     let body = body::read(context.headers(), payload, limits).await?;
     let malformed =
         |error| Problem::new(Code::MalformedBody, format!("this is not what a backup has of a user: {error}"));
-    blocking(move || BackedUpUser::decode(&body)).await?.map_err(malformed)
+    let busy = |_| Problem::new(Code::Busy, "another user goes on from a backup now: try again");
+    let turn = Arc::clone(&state.restores).try_acquire_owned().map_err(busy)?;
+    let user = blocking(move || BackedUpUser::decode(&body)).await?.map_err(malformed)?;
+    Ok((user, turn))
 }
 
 fn flag(context: &RequestContext, name: &'static str) -> Result<bool, Problem> {

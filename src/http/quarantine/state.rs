@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::web::Data;
 use actors::Profiles;
 use store::{Quarantine, QuarantineError, UserKey};
+use tokio::sync::Semaphore;
 
 use crate::http::credential_state::{CredentialState, blocking};
 use crate::http::problem::{Code, Problem};
@@ -14,8 +15,10 @@ use crate::http::request::context::RequestContext;
 pub(crate) struct QuarantineState {
     pub(crate) quarantine: Arc<Quarantine>,
     pub(crate) profiles: Profiles,
-    /// Reads bodies.
+    /// The bounds of bodies that are read.
     pub(crate) credentials: Data<CredentialState>,
+    /// The turn to let a user go on from a backup.
+    pub(crate) restores: Arc<Semaphore>,
 }
 
 impl QuarantineState {

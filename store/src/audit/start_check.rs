@@ -93,9 +93,11 @@ struct LogState<'a> {
 }
 
 impl LogState<'_> {
-    /// Returns whether a head counts more entries of a category than the files hold.
-    fn is_older_than(&self, head: &TreeHead) -> bool {
-        self.chains.iter().zip(&head.chains).any(|(chain, signed)| chain.count < signed.count)
+    /// Returns a category of which a head counts more entries than the files hold, with both counts, the files' first.
+    fn behind(&self, head: &TreeHead) -> Option<(AuditCategory, u64, u64)> {
+        let counts = self.chains.iter().zip(&head.chains).map(|(chain, signed)| (chain.count, signed.count));
+        let mut counts = AuditCategory::ALL.into_iter().zip(counts);
+        counts.find_map(|(category, (found, counted))| (found < counted).then_some((category, found, counted)))
     }
 
     /// Checks that the files hold everything that a head states, and returns the head. `path` is where it stands.
@@ -126,10 +128,10 @@ fn check_anchor(
     // A line that a crash has cut is no head, and the log's own head stands in for it.
     let line = end.line.as_deref().filter(|line| !SignedTreeHead::is_torn(line.as_bytes()));
     if let Some(SignedTreeHead { head, .. }) = line.and_then(|line| SignedTreeHead::verify(line, &keys.public_key()))
-        && state.is_older_than(&head)
+        && let Some((category, found, counted)) = state.behind(&head)
     {
-        let [found, counted] = [&state.chains, &head.chains].map(|chains| chains.iter().map(|chain| chain.count).sum());
-        return Err(OpenError::AuditLogOlderThanAnchor { path, found, counted, time: format_instant(head.time) });
+        let (category, time) = (category.name(), format_instant(head.time));
+        return Err(OpenError::AuditLogOlderThanAnchor { path, category, found, counted, time });
     }
     let anchor = line.map(|line| state.check(keys, line, &path)).transpose()?;
     Ok((end, anchor.map(|anchor| anchor.head)))

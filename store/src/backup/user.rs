@@ -116,6 +116,9 @@ impl BackedUpUser {
                 TreeKind::Users if key.len() == USER_HASH_BYTES + 2 => &mut found.state,
                 TreeKind::Records => {
                     let side_key = side_key(key)?;
+                    if found.side_records.last().is_some_and(|(last, _)| *last > side_key) {
+                        return None;
+                    }
                     if found.side_records.last().is_none_or(|(last, _)| *last != side_key) {
                         found.side_records.push((side_key, Vec::new()));
                     }

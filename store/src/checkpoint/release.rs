@@ -10,7 +10,7 @@ use domain::port::store::{SideChanges, SideKey, StoreError};
 
 use super::Checkpointer;
 use super::fold::{FoldedHistory, guarded};
-use crate::load::{HELD_BYTES, History, open_frame};
+use crate::load::{HELD_BYTES, History, newest_unfolded, open_frame};
 use crate::quarantine::{QuarantineError, ReleasedUser, whole_frame};
 use crate::retention_clock::RetentionClock;
 use crate::seal::{Cipher, kind};
@@ -236,12 +236,11 @@ impl Checkpointer {
 
     /// Returns the slot and the generation of a user's key, from wherever they are known.
     pub(super) fn slot_of(&self, user: &UserHash) -> Result<Option<(u32, u32)>, StoreError> {
-        if let Some(newest) = self.engine.index.get(user) {
+        if let Some(newest) = newest_unfolded(&self.engine, user)? {
             return Ok(Some((newest.slot, newest.generation)));
         }
         let record = self.engine.sled.user(user).unwrap_or(None);
-        let sequences: Vec<u64> = self.engine.sled.quarantined_user(user)?.frames.into_keys().collect();
-        self.newest_key(user, record.as_ref(), &sequences)
+        Ok(record.map(|record| (record.slot, record.generation)))
     }
 }
 

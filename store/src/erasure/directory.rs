@@ -127,7 +127,7 @@ pub(crate) fn erased_by_slot(engine: &Engine, slot: u32, sequence: u64) -> Resul
     }
     Ok(Tombstone {
         generation,
-        erased_at: engine.opened_at,
+        erased_at: engine.unknown_erased_at,
         reason: ErasureReason::Restored,
         last_revision: greatest_revision(sequence),
         last_sequence: sequence,

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::erasure::{ErasureReason, Tombstone};
+use domain::port::clock::Clock;
 use domain::port::erasure::{ErasedUser, StoredUser};
 use domain::port::journal::{JournalError, OutOfSequence, Record, RecordKind, RowId};
 use domain::port::log::{LogPosition, NewestRecord};
 use domain::port::store::{LoadedUser, StoreError};
 use store::{Store, StoreOptions};
 
+use crate::kit::clock::TestClock;
 use crate::kit::faulty_disk::{FaultPlan, FaultyDisk};
 use crate::kit::*;
 
@@ -252,6 +255,34 @@ fn data_from_before_an_erasure_stays_erased_beside_the_keyring_of_today() {
     assert_eq!(append_group(&mut restored, &[next_generation(0, 2, 4, b"new")]), [Ok(())]);
     restored.closer.checkpoint().expect("a checkpoint");
     assert_eq!(generation_frames(&restored, 0), (4, vec![b"new".to_vec()]));
+}
+
+#[test]
+fn an_erasure_whose_tombstone_nobody_has_is_not_before_any_event_of_the_life_and_continues_its_revisions() {
+    let (dir, older) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let mut store = open(dir.path());
+    append_one(&mut store, 0, 1, b"one".to_vec());
+    close(store);
+    copy(dir.path(), older.path());
+    let mut store = open(dir.path());
+    erase(&mut store, 0, tombstone(1, 2));
+    append_group(&mut store, &[next_generation(0, 2, 3, b"new")]);
+    close(store);
+    // The key of the next life is in the slot, where the tombstone was.
+    std::fs::copy(dir.path().join("keyring"), older.path().join("keyring")).expect("copied");
+    let (clock, future_tolerance) = (TestClock::at_day(20_000), Duration::from_secs(60));
+    let options = StoreOptions { clock: Some(clock.clone()), future_tolerance, ..options(older.path()) };
+    let restored = try_open(options, 1).expect("the store opens");
+    let expected = Tombstone {
+        generation: 2,
+        erased_at: clock.now_micros() + 60_000_000,
+        reason: ErasureReason::Restored,
+        // After a loss, a revision may be twice the sequence.
+        last_revision: 2,
+        last_sequence: 1,
+        was_shared: false,
+    };
+    assert_erased(&restored, 0, expected, "restored");
 }
 
 #[test]

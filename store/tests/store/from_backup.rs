@@ -41,7 +41,7 @@ fn frames_without(left: u64, last: u64) -> Vec<Vec<u8>> {
 
 /// Flips a bit of the last value of a user's state, or of all users' states, in a store that is closed.
 fn damage_states(dir: &Path, only: Option<UserKey>) {
-    let db = sled::Config::new().path(dir.join("sled")).open().expect("sled");
+    let db = open_sled(dir);
     let tree = db.open_tree("users").expect("a tree");
     let mut last: BTreeMap<Vec<u8>, (Vec<u8>, Vec<u8>)> = BTreeMap::new();
     for entry in tree.iter() {
@@ -280,9 +280,22 @@ fn a_backup_without_the_user_a_damaged_one_and_one_with_too_much_are_refused() {
     assert!(matches!(find(&bytes, user_keys(large.path())[0]), Err(FindUserError::TooMuch)));
 }
 
+/// Opens the trees of a store that is closed. A child that another test has just forked still has the lock for a moment.
+fn open_sled(dir: &Path) -> sled::Db {
+    let config = sled::Config::new().path(dir.join("sled"));
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("lock") => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened.expect("sled"),
+        }
+    }
+}
+
 /// Returns the keys of all users of a store that is closed.
 fn user_keys(dir: &Path) -> Vec<UserKey> {
-    let db = sled::Config::new().path(dir.join("sled")).open().expect("sled");
+    let db = open_sled(dir);
     let keys = db.open_tree("users").expect("a tree").iter().keys();
     let mut found: Vec<_> = keys.map(|key| UserKey(*key.expect("reads").first_chunk().expect("a key"))).collect();
     found.dedup();

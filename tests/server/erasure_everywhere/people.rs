@@ -13,7 +13,7 @@ pub(super) const PEOPLE: usize = 128;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Stays,
-    /// Is erased.
+    /// Is erased, and stays so.
     Goes,
     /// Is erased, and registers anew.
     Returns,
