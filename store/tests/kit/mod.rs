@@ -329,3 +329,16 @@ pub(crate) fn seed() -> u64 {
     }
     seed
 }
+
+/// Opens the trees of a store that is closed. A child that another test has just forked still has the lock for a moment.
+pub(crate) fn open_sled(dir: &Path) -> sled::Db {
+    let config = sled::Config::new().path(dir.join("sled"));
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("lock") => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened.expect("sled"),
+        }
+    }
+}

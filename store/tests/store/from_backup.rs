@@ -19,8 +19,8 @@ use store::{QuarantineError, QuarantineReason, ReleasedUser, Store, UserKey};
 
 use crate::backup_kit::{back_up, restore_options, try_restore};
 use crate::kit::{
-    LOST, SeededEntropy, append_group, append_one, check_history, close, frames, master, open, options, record, seed,
-    try_load, user, wait_for,
+    LOST, SeededEntropy, append_group, append_one, check_history, close, frames, master, open, open_sled, options,
+    record, seed, try_load, user, wait_for,
 };
 use crate::release::{keys, number_of, open_refusing};
 
@@ -278,19 +278,6 @@ fn a_backup_without_the_user_a_damaged_one_and_one_with_too_much_are_refused() {
     drop(store);
     assert!(bytes.len() > 32 << 20);
     assert!(matches!(find(&bytes, user_keys(large.path())[0]), Err(FindUserError::TooMuch)));
-}
-
-/// Opens the trees of a store that is closed. A child that another test has just forked still has the lock for a moment.
-fn open_sled(dir: &Path) -> sled::Db {
-    let config = sled::Config::new().path(dir.join("sled"));
-    loop {
-        match config.open() {
-            Err(sled::Error::Io(error)) if error.to_string().contains("lock") => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            opened => return opened.expect("sled"),
-        }
-    }
 }
 
 /// Returns the keys of all users of a store that is closed.
