@@ -103,7 +103,7 @@ impl RegistryFiles {
         file.sync_data()?;
         self.disk.rename(&self.new_path, &self.path)?;
         self.directory.sync()?;
-        Ok(RegistryFile { file, cipher, next_number, end, capacity })
+        Ok(RegistryFile { file, cipher, next_number, end, capacity, holds_removed: false })
     }
 
     /// Opens the file and passes its changes to `apply`, in order. `None` beside it means that the file is torn and has to be
@@ -128,7 +128,8 @@ impl RegistryFiles {
             return Err(damaged(&format!("record {next_number} is not what was written")));
         }
         let is_torn = rest.iter().any(|byte| *byte != 0);
-        Ok((!is_torn).then_some(RegistryFile { file, cipher, next_number, end: end as u64, capacity }))
+        let (end, holds_removed) = (end as u64, false);
+        Ok((!is_torn).then_some(RegistryFile { file, cipher, next_number, end, capacity, holds_removed }))
     }
 
     pub(super) fn entropy(&self) -> &dyn Entropy {
@@ -177,6 +178,8 @@ pub(super) struct RegistryFile {
     /// Where the next record begins.
     end: u64,
     capacity: u64,
+    /// It holds entries that were removed later; set by the owner.
+    pub(super) holds_removed: bool,
 }
 
 impl RegistryFile {

@@ -60,19 +60,36 @@ impl DurableRegistry {
             files.replace(std::iter::empty()).map_err(failed("create"))?;
         }
         permissions::restrict(&path)?;
-        let mut table = Table::default();
-        let file = files.open(|change| table.apply(change))?;
+        let (mut table, mut holds_removed) = (Table::default(), false);
+        let mut file = files.open(|change| holds_removed |= table.apply(change))?;
         if file.is_none() {
             tracing::warn!("the last change of the registry was not finished when the server stopped; it is dropped");
+        }
+        if let Some(file) = &mut file {
+            file.holds_removed = holds_removed;
         }
         Ok(Self { files, writer: Mutex::new(file), table: RwLock::new(table), max_kind_bytes })
     }
 
-    /// Removes the entries that have expired at the time `now` from memory. They leave the file when it is next replaced.
+    /// Removes the entries that have expired at the time `now`, and replaces the file if it holds any that were removed: a
+    /// job that is done names a person, and what is gone should not lie in a file until the file is full. A failure is tried
+    /// again by the next sweep.
     pub(crate) fn sweep(&self, now: i64) {
         // A writer that has checked the bound must not find other entries when it applies its change.
-        let _writer = self.writer.lock();
-        self.table.write().sweep(now);
+        let mut writer = self.writer.lock();
+        let has_expired = self.table.write().sweep(now);
+        if !has_expired && writer.as_ref().is_some_and(|file| !file.holds_removed) {
+            return;
+        }
+        // The old file must not be written again if it fails after the rename.
+        let is_first_try = writer.take().is_some();
+        match self.replace() {
+            Ok(file) => *writer = Some(file),
+            Err(error) if is_first_try => {
+                tracing::warn!("the registry's file could not be replaced ({error}): free some space")
+            }
+            Err(_) => {}
+        }
     }
 
     /// Returns the content of the file, for a backup.
@@ -80,10 +97,7 @@ impl DurableRegistry {
         let mut writer = self.writer.lock();
         let file = match writer.take() {
             Some(file) => file,
-            None => {
-                let entries: Vec<Change> = self.table.read().changes().collect();
-                self.files.replace(entries.into_iter())?
-            }
+            None => self.replace()?,
         };
         writer.insert(file).read()
     }
@@ -103,8 +117,17 @@ impl DurableRegistry {
             *writer = None;
             *writer = Some(self.replace_with(&change).map_err(unavailable)?);
         }
-        self.table.write().apply(change);
+        let removed = self.table.write().apply(change);
+        if let Some(file) = writer {
+            file.holds_removed |= removed;
+        }
         Ok(())
+    }
+
+    /// Replaces the file by one that holds all entries.
+    fn replace(&self) -> io::Result<RegistryFile> {
+        let entries: Vec<Change> = self.table.read().changes().collect();
+        self.files.replace(entries.into_iter())
     }
 
     /// Replaces the file by one that holds all entries and a change to them.

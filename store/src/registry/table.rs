@@ -45,21 +45,25 @@ impl Table {
         if others + size(key, entry) > max_bytes { Err(RegistryError::Full) } else { Ok(()) }
     }
 
-    /// Applies a change.
-    pub(super) fn apply(&mut self, change: Change) {
+    /// Applies a change. Returns whether it removed an entry.
+    pub(super) fn apply(&mut self, change: Change) -> bool {
         let Change { key, entry } = change;
         let removed = self.entries.get(&key).map_or(0, |old| size(&key, old));
         let added = entry.as_ref().map_or(0, |entry| size(&key, entry));
         let bytes = self.bytes.entry(key.0).or_default();
         *bytes = *bytes + added - removed;
         match entry {
-            Some(entry) => self.entries.insert(key, entry),
-            None => self.entries.remove(&key),
-        };
+            Some(entry) => {
+                self.entries.insert(key, entry);
+                false
+            }
+            None => self.entries.remove(&key).is_some(),
+        }
     }
 
-    /// Removes the entries that have expired at the time `now`.
-    pub(super) fn sweep(&mut self, now: i64) {
+    /// Removes the entries that have expired at the time `now`. Returns whether there were any.
+    pub(super) fn sweep(&mut self, now: i64) -> bool {
+        let before = self.entries.len();
         let bytes = &mut self.bytes;
         self.entries.retain(|key, entry| {
             let stays = !entry.has_expired(now);
@@ -68,6 +72,7 @@ impl Table {
             }
             stays
         });
+        self.entries.len() < before
     }
 
     /// Returns the changes that lead from an empty table to this one.
