@@ -31,7 +31,7 @@ use domain::record::{Replay, pack};
 use domain::source::Source;
 use domain::splitmix64;
 use secrecy::ExposeSecret;
-use store::{MasterKey, Store, StoreOptions};
+use store::{MasterKey, Store, StoreOptions, UserKey};
 
 /// The server's allocator.
 #[global_allocator]
@@ -128,15 +128,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..StoreOptions::new(&directory)
     };
     let store = store::open(options, &master, Arc::new(TemplateFold { states }), Arc::new(OsEntropy))?;
-    let Store { mut journal, closer, .. } = store;
+    let Store { mut journal, closer, quarantine, .. } = store;
     let begin = Instant::now();
-    // In the order of their keys, so that a checkpoint writes neighbours.
-    let mut ids: Vec<(String, u64)> = (0..users).map(|index| (population.user_id(index), index)).collect();
-    ids.sort_unstable();
+    // In the order of their keys in the store, so that a checkpoint writes neighbours behind those of the one before.
+    let keyed = |index| Ok((quarantine.key_of(&UserId::parse(&population.user_id(index))?), index));
+    let mut indexes: Vec<(UserKey, u64)> = (0..users).map(keyed).collect::<Result<_, domain::id::InvalidId>>()?;
+    indexes.sort_unstable();
     let mut end = 0;
-    for part in ids.chunks(CHECKPOINT) {
+    for part in indexes.chunks(CHECKPOINT) {
         for group in part.chunks(GROUP) {
-            append(&mut *journal, &templates, group)?;
+            append(&mut *journal, &population, &templates, group)?;
         }
         end += part.len();
         let appended = begin.elapsed();
@@ -150,10 +151,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn append(journal: &mut dyn Journal, templates: &[Template], users: &[(String, u64)]) -> Result<(), Box<dyn Error>> {
+fn append(
+    journal: &mut dyn Journal,
+    population: &Population,
+    templates: &[Template],
+    users: &[(UserKey, u64)],
+) -> Result<(), Box<dyn Error>> {
     let mut group = Vec::new();
-    for (id, index) in users {
-        let user = UserId::parse(id)?;
+    for (_, index) in users {
+        let user = UserId::parse(&population.user_id(*index))?;
         let template = &templates[(index % templates.len() as u64) as usize];
         group.extend(template.records.iter().map(|record| Record { user, ..record.clone() }));
     }

@@ -86,6 +86,10 @@ fn a_user_is_listed_and_inspected_and_folds_once_the_fault_is_mended() {
     assert_eq!((&listed["frames"], &listed["reason"], &listed["slot"]), (&json!(1), &json!("key"), &json!(0)));
     assert!(listed["since"].is_string() && listed["message"].as_str().unwrap().contains("slot 0"), "{listed}");
     assert!(!listed.to_string().contains(USER));
+    let of_user = |user: &str| send(&server, "GET", &format!("/admin/quarantine?user={user}"));
+    assert_eq!(of_user(USER).json(), json!({"items": [listed], "next_cursor": null}));
+    assert_eq!(of_user("usr_NobodyNobody").json()["items"], json!([]));
+    assert_eq!(of_user("Rajesh").status, 400);
     let inspected = send(&server, "GET", &format!("/admin/quarantine/{key}")).json();
     assert_eq!(inspected["items"][0]["opens"], false, "{inspected}");
     let refused = send(&server, "POST", &format!("/admin/quarantine/{key}/retry"));

@@ -5,6 +5,7 @@ mod restore;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use config::Settings;
+use domain::id::UserId;
 use serde_json::{Value, json};
 use store::UserKey;
 
@@ -49,8 +50,12 @@ struct Target {
 /// Prints the users in quarantine, one JSON object on each line: how many frames they have there, why, and since when.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  profile-server quarantine list --data-dir var --token - < admin.token")]
+  profile-server quarantine list --data-dir var --token - < admin.token
+  profile-server quarantine list --user usr_7Qm2Xr9TzKpA --data-dir var --token - < admin.token")]
 struct ListArguments {
+    /// Prints only this user, if it is there
+    #[arg(long, value_parser = super::history::user_id)]
+    user: Option<UserId>,
     #[command(flatten)]
     target: Target,
 }
@@ -99,7 +104,7 @@ struct DropArguments {
 
 pub(super) fn run(arguments: &QuarantineArguments) -> anyhow::Result<()> {
     match &arguments.action {
-        Action::List(ListArguments { target }) => list(&client(target)?),
+        Action::List(ListArguments { user, target }) => list(&client(target)?, *user),
         Action::Inspect(InspectArguments { key, target }) => {
             let user = client(target)?.get(&format!("/admin/quarantine/{key}"))?;
             print_line(&without_items(&user).to_string())?;
@@ -118,10 +123,11 @@ pub(super) fn run(arguments: &QuarantineArguments) -> anyhow::Result<()> {
     }
 }
 
-fn list(client: &AdminClient) -> anyhow::Result<()> {
+fn list(client: &AdminClient, user: Option<UserId>) -> anyhow::Result<()> {
+    let user = user.map_or(String::new(), |user| format!("&user={}", user.as_str()));
     let mut cursor = String::new();
     loop {
-        let page = client.get(&format!("/admin/quarantine?limit={PAGE}{cursor}"))?;
+        let page = client.get(&format!("/admin/quarantine?limit={PAGE}{user}{cursor}"))?;
         let items = page["items"].as_array().context("the server's answer is not a list of users")?;
         items.iter().try_for_each(|user| print_line(&user.to_string()))?;
         match page["next_cursor"].as_str() {

@@ -3,20 +3,29 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use domain::day::format_instant;
+use domain::id::UserId;
 use serde_json::{Value, json};
 use store::{InspectedFrame, ListedUser, UserKey};
 
 use super::state::{QuarantineState, key};
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::http::request::context::RequestContext;
 use crate::http::request::page::page;
+use crate::http::request::query;
 
-/// Answers with a page of the users in quarantine.
+/// Answers with a page of the users in quarantine, or with the one that is asked for, if it is there.
 pub(in crate::http) async fn list(
     context: &RequestContext,
     state: Data<QuarantineState>,
 ) -> Result<HttpResponse, Problem> {
     let (after, limit) = page(context.query(), UserKey::parse)?;
+    if let Some(given) = query::single(context.query(), "user")? {
+        let invalid = |_| Problem::new(Code::InvalidParameter, "`user` must be a user id");
+        let user = UserId::parse(&given).map_err(invalid)?;
+        let found = state.with(move |quarantine| Ok(quarantine.listed(quarantine.key_of(&user))?)).await?;
+        let items: Vec<Value> = found.iter().map(listed).collect();
+        return Ok(super::no_store().json(json!({ "items": items, "next_cursor": null })));
+    }
     let page = state.with(move |quarantine| Ok(quarantine.page(after, limit)?)).await?;
     let items: Vec<Value> = page.users.iter().map(listed).collect();
     let next = page.next.map(|next| next.to_string());

@@ -89,6 +89,16 @@ impl Quarantine {
         Ok(QuarantinePage { users, next })
     }
 
+    /// Returns what the list says of one user; `None` if the user is not in quarantine.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn listed(&self, key: UserKey) -> Result<Option<ListedUser>, StoreError> {
+        let (sled, user) = (&self.engine.sled, UserHash(key.0));
+        let held = sled.is_quarantined(&user).then(|| sled.quarantined_user(&user)).transpose()?;
+        Ok(held.map(|held| listed(&user, &held)))
+    }
+
     /// Looks at the frames of a user: whether they open, and whether they fold.
     ///
     /// # Errors

@@ -129,6 +129,11 @@ impl Quarantine {
         Self { engine, checkpointer, registry }
     }
 
+    /// Returns the key that stands for a user, in quarantine or not.
+    pub fn key_of(&self, user: &UserId) -> UserKey {
+        UserKey(self.engine.hasher.hash(user).0)
+    }
+
     /// Returns the user behind a key, as far as a record or frame says it that opens. It is for the parts that hold the user in
     /// memory, and is not shown.
     ///
