@@ -28,6 +28,7 @@ use super::request::caller::Caller;
 use super::request::connection_context::ConnectionContext;
 use super::request::context::RequestContext;
 use super::request::in_flight::{InFlight, Purpose};
+use super::request::parameter::FIELDS;
 use super::request::{headers, query, schema_version};
 use crate::json_object::JsonObject;
 use crate::json_text;
@@ -76,7 +77,7 @@ pub(super) async fn post(
 ) -> Result<HttpResponse, Problem> {
     let deadline = Instant::now() + state.request_timeout;
     let schema = schema_version::negotiate_version(context.query())?;
-    let fields = query::list(context.query(), "fields").map(|names| serialize::parse_fields(&names, schema));
+    let fields = query::list(context.query(), &FIELDS).map(|names| serialize::parse_fields(&names, schema));
     if !headers::content_type(context.headers())?.is("application/json") {
         return Err(Problem::new(Code::UnsupportedMediaType, "allowed: application/json"));
     }

@@ -5,6 +5,7 @@ use actix_web::http::Method;
 use crate::http::erasure;
 use crate::http::request::caller::Role;
 use crate::http::request::limits::LimitClass;
+use crate::http::request::parameter::RETAIN_DAYS;
 use crate::http::request::requirements::{AuditRule, Callers, QueryRequirements, Requirements};
 use crate::http::route::{Access, Route};
 
@@ -17,7 +18,7 @@ const fn erasing(action: &'static str) -> Requirements {
 }
 
 static SCHEDULING: Requirements = erasing("profile.erase.schedule");
-static SCHEDULED: [QueryRequirements; 1] = [QueryRequirements { parameter: "retain_days", requirements: &SCHEDULING }];
+static SCHEDULED: [QueryRequirements; 1] = [QueryRequirements { parameter: &RETAIN_DAYS, requirements: &SCHEDULING }];
 
 /// The addresses of erasure, on the public listener.
 pub(super) static ERASURE: [Route; 2] = [

@@ -2,6 +2,7 @@
 
 use crate::http::history;
 use crate::http::request::limits::LimitClass;
+use crate::http::request::parameter::{AS_OF, INCLUDE, REVISION};
 use crate::http::request::requirements::{AuditRule, Callers, QueryRequirements, Requirements};
 use crate::http::route::{Access, READ, Route};
 
@@ -19,9 +20,9 @@ static WITH_PROVENANCE: Requirements =
 
 /// The parameters that make the read of a profile a sensitive one.
 pub(super) static SENSITIVE_VIEWS: [QueryRequirements; 3] = [
-    QueryRequirements { parameter: "revision", requirements: &PAST },
-    QueryRequirements { parameter: "as_of", requirements: &PAST },
-    QueryRequirements { parameter: "include", requirements: &WITH_PROVENANCE },
+    QueryRequirements { parameter: &REVISION, requirements: &PAST },
+    QueryRequirements { parameter: &AS_OF, requirements: &PAST },
+    QueryRequirements { parameter: &INCLUDE, requirements: &WITH_PROVENANCE },
 ];
 
 /// What a stream of changes with the sources of values requires.
@@ -30,7 +31,7 @@ static STREAM_WITH_PROVENANCE: Requirements =
 
 /// The parameters that make the stream of a profile's changes a sensitive read.
 pub(super) static SENSITIVE_STREAMS: [QueryRequirements; 1] =
-    [QueryRequirements { parameter: "include", requirements: &STREAM_WITH_PROVENANCE }];
+    [QueryRequirements { parameter: &INCLUDE, requirements: &STREAM_WITH_PROVENANCE }];
 
 /// The addresses of reads through history, on the public listener.
 pub(super) static HISTORY: [Route; 3] = [
