@@ -36,7 +36,7 @@ use crate::json_text;
 /// Maximum number of ids.
 const MAX_IDS: usize = 1_000;
 /// Maximum size of the body, in bytes.
-const MAX_BODY: usize = 64 * 1024;
+pub(super) const MAX_BODY: usize = 64 * 1024;
 /// Number of profiles that are read at the same time.
 const READS: usize = 32;
 

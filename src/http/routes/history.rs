@@ -1,10 +1,19 @@
 //! The addresses of reads through the history of a profile.
 
 use crate::http::history;
+use crate::http::operation::{Answer, Content, Operation, Tag};
+use crate::http::problem::Code;
 use crate::http::request::limits::LimitClass;
-use crate::http::request::parameter::{AS_OF, INCLUDE, REVISION};
+use crate::http::request::parameter::{
+    AS_OF, CURSOR, FROM_POINT, INCLUDE, LIMIT, REVISION, SCHEMA_VERSION, SINCE, TO_POINT,
+};
 use crate::http::request::requirements::{AuditRule, Callers, QueryRequirements, Requirements};
 use crate::http::route::{Access, READ, Route};
+
+/// A difference, in its two forms.
+const DIFFERENCE: Answer =
+    Answer::new(200, &[Content::json("Difference"), Content::new("application/json-patch+json", "JsonPatch")])
+        .headers(&["Deprecation", "Sunset", "Vary"]);
 
 /// Returns what a read through history requires.
 const fn reading(limit: LimitClass, action: &'static str) -> Requirements {
@@ -42,7 +51,12 @@ pub(super) static HISTORY: [Route; 3] = [
         access: Access::Callers(reading(LimitClass::Sensitive, "profile.history.read"), |admission| {
             admission.to(history::revisions)
         }),
-        summary: Some("the revisions of a profile, newest first: when and why each was made, and what it changed"),
+        summary: "the revisions of a profile, newest first: when and why each was made, and what it changed",
+        operation: Operation::new(
+            Tag::History,
+            &[Answer::new(200, &[Content::json("RevisionPage")]).headers(&["Vary"])],
+        )
+        .query(&[&LIMIT, &CURSOR]),
     },
     Route {
         path: "/api/v2/profile/{user_id}/delta",
@@ -51,7 +65,13 @@ pub(super) static HISTORY: [Route; 3] = [
         access: Access::Callers(reading(LimitClass::Sensitive, "profile.delta.read"), |admission| {
             admission.to(history::delta)
         }),
-        summary: Some("what changed in a profile from a revision or snapshot to now, as JSON Patch"),
+        summary: "what changed in a profile from a revision or snapshot to now, as JSON Patch",
+        operation: Operation::new(Tag::History, &[DIFFERENCE]).query(&[&SINCE, &SCHEMA_VERSION]).problems(&[
+            Code::NotAcceptable,
+            Code::UnknownRevision,
+            Code::UnknownSnapshot,
+            Code::HistoryGone,
+        ]),
     },
     Route {
         path: "/api/v2/profile/{user_id}/diff",
@@ -60,6 +80,9 @@ pub(super) static HISTORY: [Route; 3] = [
         access: Access::Callers(reading(LimitClass::Diff, "profile.diff.read"), |admission| {
             admission.to(history::diff)
         }),
-        summary: Some("the difference between two revisions or snapshots of a profile, as JSON Patch"),
+        summary: "the difference between two revisions or snapshots of a profile, as JSON Patch",
+        operation: Operation::new(Tag::History, &[DIFFERENCE])
+            .query(&[&FROM_POINT, &TO_POINT, &SCHEMA_VERSION])
+            .problems(&[Code::NotAcceptable, Code::UnknownRevision, Code::UnknownSnapshot, Code::HistoryGone]),
     },
 ];
