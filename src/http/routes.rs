@@ -158,14 +158,14 @@ impl Routes {
 }
 
 /// Returns the rows of the public listener.
-fn public() -> impl Iterator<Item = &'static Route> + Clone {
+pub(super) fn public() -> impl Iterator<Item = &'static Route> + Clone {
     let groups: [&'static [Route]; 9] =
         [&PUBLIC, &PROFILES, &HISTORY, &SNAPSHOTS, &ERASURE, &EXPORT_DATA, &EXPORTS, &REJECTED, &SHARED];
     groups.into_iter().flatten()
 }
 
 /// Returns the rows of the admin listener.
-fn admin() -> impl Iterator<Item = &'static Route> + Clone {
+pub(super) fn admin() -> impl Iterator<Item = &'static Route> + Clone {
     let groups: [&'static [Route]; 4] = [&ADMIN, &QUARANTINE, &BACKUP, &SHARED];
     groups.into_iter().flatten()
 }

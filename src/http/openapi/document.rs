@@ -8,10 +8,11 @@ use super::derived;
 use crate::http::operation::{Answer, BodyDescription, BodySize, Content, Tag};
 use crate::http::route::Route;
 
-const INTRODUCTION: &str = "One live JSON document per citizen, the civic profile: merged from what many engines publish, masked by \
-    role and consent. [Using the API over HTTP](/docs/http) describes what all addresses have in common. Every address also answers \
-    `OPTIONS` with 204 and the header `Allow`, and any other method with 405. Errors are problems (RFC 9457); each kind has a \
-    [page](/problems). What a problem may be is listed with each operation.";
+const INTRODUCTION: &str = "Every address also answers `OPTIONS` with 204 and the header `Allow`, and methods that are not listed \
+    with 405. Errors are problems (RFC 9457); each operation lists those that it may answer with, and each has a [page](/problems).";
+
+/// What the description says where the guides are served, too.
+const GUIDES: &str = " [Using the API over HTTP](/docs/http) describes what all addresses have in common.";
 
 /// Returns the document that describes these rows.
 pub(super) fn document<'a>(title: &str, routes: impl Iterator<Item = &'a Route> + Clone) -> Value {
@@ -27,17 +28,17 @@ pub(super) fn document<'a>(title: &str, routes: impl Iterator<Item = &'a Route> 
     components::keep_used(&mut components, &paths);
     let has = |tag: &&Tag| routes.clone().any(|route| route.operation.tag == **tag);
     let tag = |tag: &Tag| json!({ "name": tag.name(), "description": tag.description() });
+    let guides = if routes.clone().any(|route| route.path == "/docs/{name}") { GUIDES } else { "" };
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": title,
             "version": env!("CARGO_PKG_VERSION"),
-            "description": INTRODUCTION,
+            "description": format!("{INTRODUCTION}{guides}"),
             "license": { "name": env!("CARGO_PKG_LICENSE"), "identifier": env!("CARGO_PKG_LICENSE") },
         },
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "servers": [{ "url": "/" }],
-        "externalDocs": { "url": "/docs/http" },
         "tags": Tag::ALL.iter().filter(has).map(tag).collect::<Vec<_>>(),
         "paths": paths,
         "components": components,

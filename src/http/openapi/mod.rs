@@ -9,6 +9,8 @@ mod components;
 mod derived;
 mod document;
 mod page;
+#[cfg(test)]
+mod tests;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;

@@ -13,7 +13,7 @@ use crate::http::route::{Access, READ, Route};
 /// A difference, in its two forms.
 const DIFFERENCE: Answer =
     Answer::new(200, &[Content::json("Difference"), Content::new("application/json-patch+json", "JsonPatch")])
-        .headers(&["Deprecation", "Sunset", "Vary"]);
+        .headers(&["Deprecation", "Sunset"]);
 
 /// Returns what a read through history requires.
 const fn reading(limit: LimitClass, action: &'static str) -> Requirements {
@@ -52,11 +52,8 @@ pub(super) static HISTORY: [Route; 3] = [
             admission.to(history::revisions)
         }),
         summary: "the revisions of a profile, newest first: when and why each was made, and what it changed",
-        operation: Operation::new(
-            Tag::History,
-            &[Answer::new(200, &[Content::json("RevisionPage")]).headers(&["Vary"])],
-        )
-        .query(&[&LIMIT, &CURSOR]),
+        operation: Operation::new(Tag::History, &[Answer::new(200, &[Content::json("RevisionPage")])])
+            .query(&[&LIMIT, &CURSOR]),
     },
     Route {
         path: "/api/v2/profile/{user_id}/delta",

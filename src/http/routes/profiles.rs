@@ -52,7 +52,7 @@ pub(super) static PROFILES: [Route; 6] = [
         summary: "a profile in two or three plain sentences, in English or Hindi",
         operation: Operation::new(
             Tag::Profiles,
-            &[Answer::new(200, &[Content::json("Summary")]).headers(&["Content-Language", "Vary"])],
+            &[Answer::new(200, &[Content::json("Summary")]).headers(&["Content-Language"])],
         )
         .headers(&["Accept-Language"]),
     },

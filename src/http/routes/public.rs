@@ -25,7 +25,7 @@ const VIEW: &[Content] = &[
     Content::new("application/vnd.civic.profile+json;version=1.0", "Profile-1.0"),
 ];
 const VIEW_HEADERS: &[&str] =
-    &["X-Profile-Revision", "Vary", "Content-Encoding", "Deprecation", "Sunset", "X-Cache", "Server-Timing"];
+    &["X-Profile-Revision", "Content-Encoding", "Deprecation", "Sunset", "X-Cache", "Server-Timing"];
 
 /// Feed events.
 const FEED_BODY: BodyDescription = BodyDescription {
