@@ -30,8 +30,7 @@ const OF_ALL: &[Code] = &[
 /// The problems of a body.
 const OF_BODIES: &[Code] = &[Code::MalformedBody, Code::TooLarge, Code::UnsupportedMediaType];
 /// The problems of requests with a caller: of headers that may be given once, and of credentials.
-const OF_CALLERS: &[Code] =
-    &[Code::InvalidRequest, Code::InvalidParameter, Code::Unauthenticated, Code::InvalidToken, Code::Forbidden];
+const OF_CALLERS: &[Code] = &[Code::InvalidRequest, Code::InvalidParameter, Code::Unauthenticated, Code::InvalidToken];
 /// The problems of requests that open a socket.
 const OF_SOCKETS: &[Code] = &[Code::InvalidTicket, Code::Forbidden];
 /// The problems of requests about a user.
@@ -116,15 +115,27 @@ pub(super) fn description(route: &Route) -> String {
         }
         Access::Callers(requirements, _) => {
             sentences.extend(demands(requirements));
-            for by in requirements.by_query {
-                let demands: Vec<_> = demands(by.requirements).collect();
-                sentences.push(format!("With `{}`: {}", by.parameter.name, demands.join(" ")));
-            }
+            sentences.extend(demands_by_query(requirements));
         }
     }
     sentences.insert(0, operation.details.to_owned());
     sentences.retain(|sentence| !sentence.is_empty());
     sentences.join(" ")
+}
+
+/// Returns what calls with some parameters of the query need and owe beside other calls.
+fn demands_by_query(requirements: &Requirements) -> Vec<String> {
+    let common: Vec<_> = demands(requirements).collect();
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for by in requirements.by_query {
+        let own: Vec<_> = demands(by.requirements).filter(|demand| !common.contains(demand)).collect();
+        let (own, name) = (own.join(" "), format!("`{}`", by.parameter.name));
+        match groups.iter_mut().find(|(demands, _)| *demands == own) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((own, vec![name])),
+        }
+    }
+    groups.into_iter().map(|(demands, names)| format!("With {}: {demands}", names.join(" or "))).collect()
 }
 
 /// Returns what a call needs besides its caller, and what it owes.
@@ -177,6 +188,8 @@ pub(super) fn problems(route: &Route, method: &Method) -> BTreeMap<u16, BTreeSet
     }
     for requirements in requirements(route) {
         codes.extend(OF_CALLERS);
+        // A write of a session without its CSRF token.
+        codes.extend((!is_read(method)).then_some(Code::Forbidden));
         codes.extend(of_callers(&requirements.callers));
         codes.extend(requirements.needs_reason().then_some(Code::AccessReasonMissing));
         codes.extend(requirements.fresh_second_factor.then_some(Code::SecondFactorNeeded));
@@ -195,10 +208,12 @@ pub(super) fn problems(route: &Route, method: &Method) -> BTreeMap<u16, BTreeSet
 /// Returns the problems of callers who are not admitted.
 fn of_callers(callers: &Callers) -> Vec<Code> {
     match callers {
-        Callers::All | Callers::WithRole(_) => Vec::new(),
+        Callers::All => Vec::new(),
+        Callers::WithRole(_) => vec![Code::Forbidden],
         Callers::FeedOfPath | Callers::FeedOfPathOrAdmins(_) => vec![Code::MissingScope, Code::UnknownResource],
-        Callers::WithScope(..) => vec![Code::MissingScope],
-        Callers::ViewersOfUser | Callers::CitizenOfPath | Callers::ViewersInRole(_) => OF_USERS.to_vec(),
+        Callers::WithScope(..) => vec![Code::Forbidden, Code::MissingScope],
+        Callers::ViewersOfUser | Callers::CitizenOfPath => OF_USERS.to_vec(),
+        Callers::ViewersInRole(_) => [OF_USERS, &[Code::Forbidden]].concat(),
         Callers::ViewersOrServices(..) => [OF_USERS, &[Code::MissingScope]].concat(),
     }
 }

@@ -58,7 +58,8 @@ pub(super) fn operation_id(route: &Route, method: &Method) -> String {
     format!("{}{name}", method.as_str().to_ascii_lowercase())
 }
 
-fn capitalized(word: &str) -> String {
+/// Returns a text whose first letter is a capital.
+pub(super) fn capitalized(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }
@@ -66,7 +67,7 @@ fn capitalized(word: &str) -> String {
 fn operation(route: &Route, method: &Method, responses: &mut Map<String, Value>) -> Value {
     let mut operation = json!({
         "operationId": operation_id(route, method),
-        "summary": route.summary,
+        "summary": capitalized(route.summary),
         "description": derived::description(route),
         "tags": [route.operation.tag.name()],
         "security": derived::security(route),

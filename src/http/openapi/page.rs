@@ -29,7 +29,7 @@ pub(super) fn page<'a>(title: &str, routes: impl Iterator<Item = &'a Route> + Cl
         }
         text.push('\n');
     }
-    text.push_str("- [Schemas](#schemas)\n\n");
+    text.push_str("[Schemas](#schemas)\n\n");
     for tag in tags {
         let _ = write!(text, "## {}\n\n{}\n\n", tag.name(), tag.description());
         of_tag(tag).for_each(|route| add_operation(&mut text, route));
@@ -53,7 +53,12 @@ fn heading(route: &Route) -> (String, String) {
 fn add_operation(text: &mut String, route: &Route) {
     let operation = &route.operation;
     let ((heading, anchor), summary) = (heading(route), route.summary);
-    let _ = write!(text, "### {heading} {{#{anchor}}}\n\nGives {summary}. {}\n\n", derived::description(route));
+    let _ = write!(
+        text,
+        "### {heading} {{#{anchor}}}\n\n{}. {}\n\n",
+        document::capitalized(summary),
+        derived::description(route)
+    );
     add_parameters(text, route);
     if let Some(body) = &operation.body {
         let optional = if body.is_optional { ", which may be left out" } else { "" };

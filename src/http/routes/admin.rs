@@ -197,7 +197,7 @@ pub(super) static ADMIN: [Route; 12] = [
         name: "home",
         methods: READ,
         access: Access::Open(|| web::to(home::get)),
-        summary: "this page",
+        summary: "what this listener serves",
         operation: Operation::home(),
     },
 ];

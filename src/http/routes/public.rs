@@ -307,7 +307,7 @@ pub(super) static PUBLIC: [Route; 21] = [
         name: "docs",
         methods: READ,
         access: Access::Open(|| web::to(docs::get)),
-        summary: "one of the guides listed below",
+        summary: "one of the guides",
         operation: Operation::page(&[Code::NotAcceptable, Code::UnknownResource]),
     },
     Route {
@@ -315,7 +315,7 @@ pub(super) static PUBLIC: [Route; 21] = [
         name: "home",
         methods: READ,
         access: Access::Open(|| web::to(home::get)),
-        summary: "this page",
+        summary: "what this listener serves",
         operation: Operation::home(),
     },
 ];
