@@ -14,6 +14,12 @@ const INTRODUCTION: &str = "Every address also answers `OPTIONS` with 204 and th
 /// What the description says where the guides are served, too.
 const GUIDES: &str = " [Using the API over HTTP](/docs/http) describes what all addresses have in common.";
 
+/// The media type of problems.
+const PROBLEM: &str = "application/problem+json";
+
+/// The headers of every answer.
+const COMMON: &[&str] = &["X-Request-Id", "RateLimit", "RateLimit-Policy"];
+
 /// Returns the document that describes these rows.
 pub(super) fn document<'a>(title: &str, routes: impl Iterator<Item = &'a Route> + Clone) -> Value {
     let (mut paths, mut responses) = (Map::new(), Map::new());
@@ -136,16 +142,17 @@ fn answers(route: &Route, method: &Method, responses: &mut Map<String, Value>) -
     for answer in route.operation.answers {
         answers.insert(answer.status.to_string(), described(route, answer));
     }
-    if route.operation.has_etag {
-        let headers = header_references(&["ETag", "X-Request-Id"]);
-        let unchanged = json!({ "description": reason(304), "headers": headers });
-        answers.insert("304".to_owned(), unchanged);
+    if let Some(whole) = route.operation.answers.first().filter(|_| route.operation.has_etag) {
+        answers.insert("304".to_owned(), described(route, &Answer { status: 304, content: &[], ..*whole }));
     }
     for (status, kinds) in derived::problems(route, method) {
         let names: Vec<_> = kinds.iter().map(|(name, _)| *name).collect();
         let problem = problem(status, &kinds.into_iter().collect::<Vec<_>>());
         match answers.get_mut(&status.to_string()) {
-            Some(answer) => answer["content"][PROBLEM] = problem["content"][PROBLEM].clone(),
+            Some(answer) => {
+                answer["content"][PROBLEM] = problem["content"][PROBLEM].clone();
+                answer["headers"] = header_references(&[own_headers(status), COMMON].concat()).into();
+            }
             None => {
                 let name = names.join(".");
                 answers.insert(status.to_string(), reference("responses", &name));
@@ -156,13 +163,9 @@ fn answers(route: &Route, method: &Method, responses: &mut Map<String, Value>) -
     answers
 }
 
-/// The media type of problems.
-const PROBLEM: &str = "application/problem+json";
-
 fn described(route: &Route, answer: &Answer) -> Value {
-    let common = ["X-Request-Id", "RateLimit", "RateLimit-Policy"];
     let tag = route.operation.has_etag.then_some("ETag");
-    let headers: Vec<_> = answer.headers.iter().copied().chain(tag).chain(common).collect();
+    let headers: Vec<_> = answer.headers.iter().copied().chain(tag).chain(COMMON.iter().copied()).collect();
     let mut described = json!({ "description": reason(answer.status), "headers": header_references(&headers) });
     if !answer.content.is_empty() {
         described["content"] = content(answer.content).into();
@@ -172,22 +175,26 @@ fn described(route: &Route, answer: &Answer) -> Value {
 
 /// Returns the answer with one of these problems.
 fn problem(status: u16, kinds: &[derived::ProblemKind]) -> Value {
-    let headers: &[&str] = match status {
-        401 => &["X-Request-Id", "WWW-Authenticate"],
-        415 => &["X-Request-Id", "Accept-Encoding"],
-        416 => &["X-Request-Id", "Content-Range"],
-        426 => &["X-Request-Id", "Upgrade"],
-        429 | 503 => &["X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy"],
-        _ => &["X-Request-Id"],
-    };
     let descriptions = kinds.iter().map(|(name, title)| format!("`{name}`: {title}."));
     let types: Vec<_> = kinds.iter().map(|(name, _)| problem_type(name)).collect();
     let narrowed = json!({ "properties": { "status": { "const": status }, "type": { "enum": types } } });
     json!({
         "description": descriptions.collect::<Vec<_>>().join(" "),
-        "headers": header_references(headers),
+        "headers": header_references(&[own_headers(status), COMMON].concat()),
         "content": { PROBLEM: { "schema": { "allOf": [reference("schemas", "Problem"), narrowed] } } },
     })
+}
+
+/// Returns the headers that problems of a status have.
+fn own_headers(status: u16) -> &'static [&'static str] {
+    match status {
+        401 => &["WWW-Authenticate"],
+        415 => &["Accept-Encoding"],
+        416 => &["Content-Range"],
+        426 => &["Upgrade"],
+        429 | 503 => &["Retry-After"],
+        _ => &[],
+    }
 }
 
 fn header_references(names: &[&str]) -> Map<String, Value> {
