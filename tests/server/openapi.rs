@@ -65,6 +65,17 @@ fn listed(operation: &Value) -> BTreeMap<String, bool> {
     parameters.map(|one| (one["name"].as_str().unwrap().to_owned(), one["explode"] == false)).collect()
 }
 
+/// Returns the parts of a probe's query that the operation needs, besides the parameter `name`.
+fn needed(operation: &Value, probe: &str, name: &str) -> String {
+    let parameters = operation["parameters"].as_array().unwrap();
+    let is_needed = |part: &&str| {
+        let given = part.split('=').next().unwrap();
+        given != name && parameters.iter().any(|one| one["name"] == given && one["required"] == true)
+    };
+    let query = probe.split_once('?').map_or("", |(_, query)| query);
+    query.split('&').filter(is_needed).map(|part| format!("{part}&")).collect()
+}
+
 /// What shows that a handler reads a parameter: a repeated value is refused, and so is a name that no list may have. `fields` takes
 /// every name, and adds `_meta`.
 fn query(name: &str, is_list: bool) -> String {
@@ -114,7 +125,8 @@ fn a_parameter_is_listed_where_a_handler_reads_it_and_nowhere_else() {
             if name == "fields" && row.path.ends_with("/events") {
                 continue;
             }
-            let query = query(name, *is_list);
+            let operation = description.operation(row.is_admin, method, row.path);
+            let query = needed(operation, &probe.path, name) + &query(name, *is_list);
             let reads = |caller: &Caller| is_read(name, *is_list, &target.send(&server, caller, &query, body.as_ref()));
             let listed = own.contains_key(name);
             assert_eq!(callers.iter().any(reads), listed, "`{name}` of {method} {}: whether it is listed", row.path);

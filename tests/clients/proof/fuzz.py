@@ -37,7 +37,7 @@ async def fuzz(address: str, token: str, packages: Path, directory: str) -> int:
         "--max-examples", EXAMPLES, "--exclude-path-regex", LEFT_OUT, "--phases", "examples,coverage,fuzzing", "--no-color",
     ]
     process = await asyncio.create_subprocess_exec(
-        *command, env=dict(os.environ, PYTHONPATH=str(packages)), cwd=directory, stdout=asyncio.subprocess.PIPE,
+        *command, env=dict(os.environ, PYTHONPATH=str(packages.resolve())), cwd=directory, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     report, _ = await process.communicate()
