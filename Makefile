@@ -1,5 +1,5 @@
 # Start with `make demo` and `make test`. `make help` lists all targets.
-.PHONY: demo help test test-gpu check lint bench compare ingest attacks pictures guard
+.PHONY: demo help test test-gpu check lint bench compare ingest attacks fuzz pictures guard
 
 ## demo: starts a server with the default settings and generated citizens, and keeps posting events
 # On a terminal the demo has a process group of its own (`set -m`): Ctrl-C stops the demo, and make sees its exit status instead
@@ -56,6 +56,10 @@ attacks:
 	cargo build --release --workspace --bins
 	target/release/loadtest run --scenario neighbours --scenario amplification --scenario bodies \
 		--scenario existence $(if $(SERVER),--server $(SERVER))
+
+## fuzz: lets a fuzzer that is driven by the description of the API call the server for five minutes
+fuzz:
+	tests/clients/fuzz
 
 ## guard: compares instructions, allocations and bytes of the hot paths with stored figures; UPDATE=1 renews them; SERVER=FILE compares with another binary
 guard:

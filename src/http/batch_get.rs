@@ -28,6 +28,7 @@ use super::request::caller::Caller;
 use super::request::connection_context::ConnectionContext;
 use super::request::context::RequestContext;
 use super::request::in_flight::{InFlight, Purpose};
+use super::request::parameter::FIELDS;
 use super::request::{headers, query, schema_version};
 use crate::json_object::JsonObject;
 use crate::json_text;
@@ -35,7 +36,7 @@ use crate::json_text;
 /// Maximum number of ids.
 const MAX_IDS: usize = 1_000;
 /// Maximum size of the body, in bytes.
-const MAX_BODY: usize = 64 * 1024;
+pub(super) const MAX_BODY: usize = 64 * 1024;
 /// Number of profiles that are read at the same time.
 const READS: usize = 32;
 
@@ -76,7 +77,7 @@ pub(super) async fn post(
 ) -> Result<HttpResponse, Problem> {
     let deadline = Instant::now() + state.request_timeout;
     let schema = schema_version::negotiate_version(context.query())?;
-    let fields = query::list(context.query(), "fields").map(|names| serialize::parse_fields(&names, schema));
+    let fields = query::list(context.query(), &FIELDS).map(|names| serialize::parse_fields(&names, schema));
     if !headers::content_type(context.headers())?.is("application/json") {
         return Err(Problem::new(Code::UnsupportedMediaType, "allowed: application/json"));
     }

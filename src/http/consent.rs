@@ -23,7 +23,7 @@ use super::request::headers;
 use super::request::in_flight::{InFlight, Purpose};
 
 /// Maximum size of the body, in bytes.
-const MAX_BODY: usize = 4 * 1024;
+pub(super) const MAX_BODY: usize = 4 * 1024;
 
 /// State of `PUT /api/v2/profile/{user_id}/consent`.
 pub(crate) struct ConsentState {

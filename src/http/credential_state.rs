@@ -14,9 +14,9 @@ use super::request::headers;
 use super::request::in_flight::{InFlight, Purpose};
 
 /// Maximum size of the body of an operator, in bytes.
-const MAX_BODY: usize = 16 * 1024;
+pub(super) const MAX_OPERATOR_BODY: usize = 16 * 1024;
 /// Maximum size of a body with a one-time code, in bytes. Codes have at most 4 KiB.
-const MAX_LOGIN_BODY: usize = 5 * 1024;
+pub(super) const MAX_LOGIN_BODY: usize = 5 * 1024;
 
 /// State of `/api/v2/session` and `/admin/revocations`.
 pub(crate) struct CredentialState {
@@ -35,7 +35,12 @@ impl CredentialState {
     /// # Errors
     /// The body is of another type, or breaks a limit.
     pub(super) async fn read_json(&self, headers: &HeaderMap, payload: Payload) -> Result<RequestBody, Problem> {
-        self.read(headers, payload, self.limits(MAX_BODY, "the body has at most 16 KiB", Purpose::CitizenWrite)).await
+        self.read(
+            headers,
+            payload,
+            self.limits(MAX_OPERATOR_BODY, "the body has at most 16 KiB", Purpose::CitizenWrite),
+        )
+        .await
     }
 
     /// Reads a body of JSON with a one-time code. Anyone can send one, so it takes nothing of the memory that is kept for

@@ -19,6 +19,8 @@ mod exports;
 mod feed;
 mod health;
 mod history;
+mod openapi;
+mod operation;
 mod operations;
 mod origin;
 mod pages;

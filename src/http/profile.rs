@@ -24,6 +24,7 @@ use super::request::access::read_within;
 use super::request::caller::Caller;
 use super::request::conditional::{self, Representation};
 use super::request::context::RequestContext;
+use super::request::parameter::FIELDS;
 use super::request::{content_coding, include, query, schema_version};
 
 static X_PROFILE_REVISION: HeaderName = HeaderName::from_static("x-profile-revision");
@@ -40,7 +41,7 @@ pub(super) async fn get(context: &RequestContext, state: Data<ProfileReadState>)
     let started = Instant::now();
     let (caller, headers) = (&*context.caller, context.headers());
     let schema = schema_version::negotiate(headers, context.query())?;
-    let fields = query::list(context.query(), "fields").map(|names| serialize::parse_fields(&names, schema));
+    let fields = query::list(context.query(), &FIELDS).map(|names| serialize::parse_fields(&names, schema));
     let past = history::of_view(context.query())?;
     if include::asks_for_provenance(context.query())? {
         refuse_past(past.is_some())?;

@@ -7,6 +7,7 @@ use actix_web::http::header::HeaderValue;
 use actix_web::web::Data;
 use bytes::Bytes;
 
+use super::operation::Operation;
 use super::request::access_control::AccessControl;
 use super::request::admission::Admission;
 use super::request::limits::LimitClass;
@@ -30,8 +31,10 @@ pub(super) struct Route {
     pub(super) methods: &'static [Method],
     /// Who may call, and the handler of all its methods.
     pub(super) access: Access,
-    /// What the page `/` says about the address; `None` if it does not list the address.
-    pub(super) summary: Option<&'static str>,
+    /// What the address gives, in one line: for the page `/` and the description of the API.
+    pub(super) summary: &'static str,
+    /// What else the description of the API says of the row.
+    pub(super) operation: Operation,
 }
 
 /// Who may call an address.

@@ -34,6 +34,7 @@ use super::export_data::ExportDataState;
 use super::exports::ExportState;
 use super::feed::{FeedState, RejectedState};
 use super::health::Readiness;
+use super::openapi::ApiDescription;
 use super::operations::OperationsHistory;
 use super::pages::home::HomePage;
 use super::quarantine::QuarantineState;
@@ -94,6 +95,8 @@ pub(crate) struct Routes {
     cors: Arc<Cors>,
     public_home: Data<HomePage>,
     admin_home: Data<HomePage>,
+    public_description: Data<ApiDescription>,
+    admin_description: Data<ApiDescription>,
     start: u64,
 }
 
@@ -106,6 +109,8 @@ impl Routes {
             cors: Arc::new(Cors::new(cors_origins)),
             public_home: Data::new(HomePage::public(public())),
             admin_home: Data::new(HomePage::admin(admin())),
+            public_description: Data::new(ApiDescription::new("Profile server", public())),
+            admin_description: Data::new(ApiDescription::new("Profile server: administration", admin())),
             start,
         }
     }
@@ -120,6 +125,7 @@ impl Routes {
         config.app_data(states.operations).app_data(states.prometheus);
         config.app_data(states.snapshots).app_data(states.erasures).app_data(states.export_data);
         config.app_data(states.audit).app_data(states.exports).app_data(self.public_home.clone());
+        config.app_data(self.public_description.clone());
         states.service_reads.start_worker();
         let limits = Arc::clone(&self.states.access_control.limits);
         self.register(public(), Some(limits), config);
@@ -131,6 +137,7 @@ impl Routes {
         config.app_data(states.credentials);
         config.app_data(states.admin).app_data(states.quarantine).app_data(states.backups);
         config.app_data(states.readiness).app_data(states.prometheus).app_data(self.admin_home.clone());
+        config.app_data(self.admin_description.clone());
         self.register(admin(), None, config);
     }
 
@@ -151,14 +158,14 @@ impl Routes {
 }
 
 /// Returns the rows of the public listener.
-fn public() -> impl Iterator<Item = &'static Route> + Clone {
+pub(super) fn public() -> impl Iterator<Item = &'static Route> + Clone {
     let groups: [&'static [Route]; 9] =
         [&PUBLIC, &PROFILES, &HISTORY, &SNAPSHOTS, &ERASURE, &EXPORT_DATA, &EXPORTS, &REJECTED, &SHARED];
     groups.into_iter().flatten()
 }
 
 /// Returns the rows of the admin listener.
-fn admin() -> impl Iterator<Item = &'static Route> + Clone {
+pub(super) fn admin() -> impl Iterator<Item = &'static Route> + Clone {
     let groups: [&'static [Route]; 4] = [&ADMIN, &QUARANTINE, &BACKUP, &SHARED];
     groups.into_iter().flatten()
 }

@@ -15,6 +15,7 @@ use super::credential_state::{CredentialState, blocking, storage_failed};
 use super::problem::{Code, Problem};
 use super::request::caller::{NewSession, SessionError, StoredSession, csrf_token};
 use super::request::context::RequestContext;
+use super::request::parameter::SESSION_ID;
 use super::request::{origin, query};
 use super::request_id;
 use crate::json_object::JsonObject;
@@ -69,7 +70,7 @@ pub(super) async fn get(context: &RequestContext, state: Data<CredentialState>) 
 pub(super) async fn delete(context: &RequestContext, state: Data<CredentialState>) -> Result<HttpResponse, Problem> {
     let control = &state.access_control;
     let current = context.caller.token.id.as_str();
-    let id = query::single(context.query(), "id")?.map_or_else(|| current.to_owned(), |id| id.into_owned());
+    let id = query::single(context.query(), &SESSION_ID)?.map_or_else(|| current.to_owned(), |id| id.into_owned());
     let is_current = id == current;
     let (sessions, subject) = (Arc::clone(&control.sessions), context.caller.subject().to_owned());
     let now = control.verifier.now_micros();

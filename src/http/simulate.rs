@@ -26,7 +26,7 @@ use super::request::{headers, schema_version};
 use crate::json_text;
 
 /// Maximum size of the body, in bytes.
-const MAX_BODY: usize = 256 * 1024;
+pub(super) const MAX_BODY: usize = 256 * 1024;
 /// Maximum number of events.
 const MAX_EVENTS: usize = 100;
 

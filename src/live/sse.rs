@@ -30,6 +30,7 @@ use crate::http::request::context::RequestContext;
 use crate::http::request::event_stream::{EVENT_STREAM, X_ACCEL_BUFFERING, last_event_id};
 use crate::http::request::expiry::{Expired, Expiry};
 use crate::http::request::headers::accept::{self, ServedType};
+use crate::http::request::parameter::FIELDS;
 use crate::http::request::{include, query, schema_version};
 use crate::http::transport;
 
@@ -47,7 +48,7 @@ pub(crate) async fn get(context: &RequestContext, state: Data<LiveState>) -> Res
         return Err(Problem::not_acceptable("`served` lists the media type of the stream", &[EVENT_STREAM]));
     }
     let cursor = last_event_id(headers)?;
-    let fields = query::list(context.query(), "fields").map(|names| serialize::parse_fields(&names, schema));
+    let fields = query::list(context.query(), &FIELDS).map(|names| serialize::parse_fields(&names, schema));
     let names_sources = include::asks_for_provenance(context.query())?;
     let requested = RequestedView { schema, fields, names_sources };
     let user = context.user()?;

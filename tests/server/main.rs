@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod description;
 mod follower;
 mod golden;
 #[path = "../support/http.rs"]
@@ -48,6 +49,7 @@ mod limits;
 mod live;
 mod live_sources;
 mod logs;
+mod openapi;
 mod origin;
 mod overload;
 mod pages;

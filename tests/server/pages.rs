@@ -8,13 +8,13 @@ use crate::token::Token;
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
 
-fn ask(address: SocketAddr, path: &str, accept: &str) -> Response {
+pub(crate) fn ask(address: SocketAddr, path: &str, accept: &str) -> Response {
     Request::new("GET", path).header("accept", accept).send(address)
 }
 
 /// Checks the properties that every HTML page has.
 #[track_caller]
-fn check_html(page: &Response) {
+pub(crate) fn check_html(page: &Response) {
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
     let policy = page.header("content-security-policy");
     assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
@@ -28,7 +28,7 @@ fn check_html(page: &Response) {
 }
 
 /// Returns the paths on the same server that a page links to.
-fn links(page: &Response) -> Vec<String> {
+pub(crate) fn links(page: &Response) -> Vec<String> {
     let targets = page.text().split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
     targets.filter(|target| !target.starts_with("https://")).map(str::to_owned).collect()
 }
@@ -62,7 +62,13 @@ fn every_address_that_the_root_names_is_served() {
         let root = ask(address, "/", "application/json").json();
         let rows = root["addresses"].as_array().unwrap();
         for named in rows {
-            let values = [("{user_id}", USER), ("{source}", "metadata"), ("{version}", "2.0"), ("{name}", "http")];
+            let values = [
+                ("{user_id}", USER),
+                ("{source}", "metadata"),
+                ("{version}", "2.0"),
+                ("{name}", "http"),
+                ("{code}", "busy"),
+            ];
             let named_path = named["path"].as_str().unwrap().to_owned();
             let path = values.into_iter().fold(named_path, |path, (name, value)| path.replace(name, value));
             let options = Request::new("OPTIONS", &path).send(address);

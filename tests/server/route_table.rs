@@ -13,13 +13,15 @@ use profile_server::{ListedRoute, route_table};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::description::Description;
 use crate::http::{Request, Response};
 use crate::test_server::{PROGRAM, TestServer, USER, start_on, start_server};
 use crate::token::{Token, now};
-use callers::{Caller, callers};
+pub(crate) use callers::{Caller, callers};
 pub(crate) use ledger::entries;
 use ledger::{Call, Ledger, Outcome};
-use probes::{Probe, Rule, probe, refusal};
+pub(crate) use probes::{Probe, is_admitted, probe};
+use probes::{Rule, refusal};
 
 /// The rows of the route table, each method by itself.
 fn rows() -> Vec<(&'static str, ListedRoute)> {
@@ -31,7 +33,13 @@ fn address(server: &TestServer, row: &ListedRoute) -> SocketAddr {
     if row.is_admin { server.admin_listen } else { server.listen }
 }
 
-fn send(probe: &Probe, method: &'static str, address: SocketAddr, add: impl FnOnce(Request) -> Request) -> Response {
+/// Sends the request of a probe to a listener.
+pub(crate) fn send(
+    probe: &Probe,
+    method: &'static str,
+    address: SocketAddr,
+    add: impl FnOnce(Request) -> Request,
+) -> Response {
     let request = add(Request::new(method, &probe.path)).header("x-access-reason", "a test");
     match &probe.body {
         Some((kind, body)) => request.body(kind, body.as_bytes()),
@@ -69,7 +77,7 @@ fn outcome<'a>(probe: &Probe, caller: &Caller, expected: Option<(u16, &'a str)>,
 fn every_route_answers_every_caller_as_the_contract_says_and_records_it() {
     let (server, mut ledger) = (start_server(), Ledger::default());
     server.post_example();
-    let rows = rows();
+    let (rows, description) = (rows(), Description::read(&server));
     assert!(rows.len() > 40, "{rows:?}");
     for shares in [false, true] {
         let level = if shares { "full" } else { "minimal" };
@@ -86,6 +94,7 @@ fn every_route_answers_every_caller_as_the_contract_says_and_records_it() {
                 let case = format!("{method} {} by {}, sharing {shares}", row.path, caller.name);
                 let expected = refusal(probe.rule, &caller, shares);
                 check(&probe, &answer, expected, &case);
+                description.check(row.is_admin, method, row.path, &answer);
                 let outcome = outcome(&probe, &caller, expected, &answer);
                 ledger.add(&Call { id, row, caller: &caller }, outcome);
             }
@@ -112,7 +121,7 @@ fn session(server: &TestServer, token: &Token) -> (String, String) {
 fn a_session_gets_what_a_token_with_its_claims_gets_and_leaves_the_same_entries() {
     let (server, mut ledger) = (start_server(), Ledger::default());
     server.post_example();
-    let rows = rows();
+    let (rows, description) = (rows(), Description::read(&server));
     let people = callers().into_iter().filter(|caller| matches!(caller.claim("role"), "self" | "admin" | "auditor"));
     let people: Vec<Caller> = people.collect();
     let sessions: Vec<_> = people.iter().map(|caller| session(&server, caller.token.as_ref().unwrap())).collect();
@@ -131,12 +140,14 @@ fn a_session_gets_what_a_token_with_its_claims_gets_and_leaves_the_same_entries(
                 let case = format!("{method} {} by the session of {}, sharing {shares}", row.path, caller.name);
                 let expected = refusal(probe.rule, caller, shares);
                 check(&probe, &answer, expected, &case);
+                description.check(row.is_admin, method, row.path, &answer);
                 ledger.add(&Call { id, row, caller }, outcome(&probe, caller, expected, &answer));
                 // Without the CSRF token nothing changes, whoever asks.
                 if !matches!(*method, "GET" | "HEAD") && !matches!(probe.rule, Rule::All) {
                     let id = ledger.next_id();
                     let answer = send(&probe, method, address(&server, row), |request| with_cookie(request, &id));
                     assert_eq!((answer.status, answer.problem().as_str()), (403, "forbidden"), "{case}");
+                    description.check(row.is_admin, method, row.path, &answer);
                     ledger.add(&Call { id, row, caller }, Outcome::Refused("forbidden"));
                 }
             }
@@ -159,6 +170,7 @@ fn administrator(name: &'static str) -> Token {
 fn refuse_all(rows: &[(&'static str, ListedRoute)], token: &Token, reason: Option<&str>, problem: (u16, &str)) {
     let (server, mut ledger) = (start_server(), Ledger::default());
     server.post_example();
+    let description = Description::read(&server);
     let caller = Caller { name: "an administrator", token: Some(token.clone()) };
     for (method, row) in rows {
         let (probe, id) = (probe(method, row.path, row.parameter), ledger.next_id());
@@ -167,6 +179,7 @@ fn refuse_all(rows: &[(&'static str, ListedRoute)], token: &Token, reason: Optio
         let request = reason.iter().fold(request, |request, reason| request.header("x-access-reason", *reason));
         let answer = request.send(address(&server, row));
         assert_eq!(answer.status, problem.0, "{method} {}: {answer:?}", row.path);
+        description.check(row.is_admin, method, row.path, &answer);
         ledger.add(&Call { id, row, caller: &caller }, Outcome::Refused(problem.1));
     }
     ledger.check(server);
@@ -200,7 +213,7 @@ fn a_limit_that_is_reached_is_recorded_at_every_route() {
     };
     fs::write(data_dir.path().join("limits.toml"), config::LIMITS_TOML.lines().map(one).collect::<String>()).unwrap();
     let server = start_on(data_dir);
-    let mut owed = Vec::new();
+    let (mut owed, description) = (Vec::new(), Description::read(&server));
     for (number, (method, row)) in rows().into_iter().enumerate() {
         let limit = row.requirements.as_ref().and_then(|requirements| requirements.limit);
         // Feeds are limited by back-pressure.
@@ -210,6 +223,7 @@ fn a_limit_that_is_reached_is_recorded_at_every_route() {
         let answers = [(); 2].map(|()| send(&probe, method, address(&server, &row), |request| request.bearer(&token)));
         assert_ne!(answers[0].status, 429, "{method} {}", row.path);
         assert_eq!(answers[1].status, 429, "{method} {}", row.path);
+        description.check(row.is_admin, method, row.path, &answers[1]);
         owed.push((subject, limit.to_owned()));
     }
     assert!(owed.len() > 30);

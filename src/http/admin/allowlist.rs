@@ -14,6 +14,7 @@ use crate::http::credential_state::{blocking, storage_failed};
 use crate::http::problem::{Code, Problem};
 use crate::http::request::context::RequestContext;
 use crate::http::request::limits::{AllowlistEntry, AllowlistError, AllowlistSubject};
+use crate::http::request::parameter::{ALLOWLIST_ADDRESS, ALLOWLIST_CALLER};
 use crate::http::request::query;
 
 const SHAPE: &str =
@@ -70,7 +71,8 @@ pub(in crate::http) async fn delete(
     context: &RequestContext,
     state: Data<AdminState>,
 ) -> Result<HttpResponse, Problem> {
-    let (caller, address) = (query::single(context.query(), "caller")?, query::single(context.query(), "address")?);
+    let (caller, address) =
+        (query::single(context.query(), &ALLOWLIST_CALLER)?, query::single(context.query(), &ALLOWLIST_ADDRESS)?);
     let subject = subject::parse(context, caller.as_deref(), address.as_deref())?;
     context.record_write().await?;
     let limits = Arc::clone(&state.limits);

@@ -9,6 +9,7 @@ use domain::port::audit_trail::AuditQuery;
 
 use super::cursor;
 use crate::http::problem::{Code, Problem};
+use crate::http::request::parameter::{ACTION, ACTOR, CATEGORY, CURSOR, FROM_TIME, LIMIT, Parameter, SUBJECT, UNTIL};
 use crate::http::request::query;
 
 /// Number of entries in a page, by default and at most.
@@ -21,21 +22,21 @@ const MAX_LIMIT: usize = 200;
 /// A parameter is repeated or not valid.
 pub(super) fn parse(text: &str) -> Result<AuditQuery, Problem> {
     let mut parsed = AuditQuery::newest(DEFAULT_LIMIT);
-    if let Some(names) = query::list(text, "category") {
+    if let Some(names) = query::list(text, &CATEGORY) {
         let categories = names.split(',').map(|name| AuditCategory::parse(name.trim()));
         parsed.categories = categories.collect::<Option<_>>().ok_or_else(|| {
             invalid("category", "allowed: `compliance`, `security`, `operations`, separated by commas")
         })?;
     }
-    parsed.action = query::single(text, "action")?.map(|action| action.into_owned());
-    parsed.from = time(text, "from")?;
-    parsed.until = time(text, "until")?;
-    if let Some(given) = query::single(text, "cursor")? {
+    parsed.action = query::single(text, &ACTION)?.map(|action| action.into_owned());
+    parsed.from = time(text, &FROM_TIME)?;
+    parsed.until = time(text, &UNTIL)?;
+    if let Some(given) = query::single(text, &CURSOR)? {
         let cursor =
             cursor::decode(&given).ok_or_else(|| invalid("cursor", "send `next_cursor` of the page before"))?;
         parsed.cursor = Some(cursor);
     }
-    if let Some(given) = query::single(text, "limit")? {
+    if let Some(given) = query::single(text, &LIMIT)? {
         let limit = given.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
         parsed.limit = limit.ok_or_else(|| invalid("limit", "allowed: 1 to 200"))?;
     }
@@ -47,10 +48,10 @@ pub(super) fn parse(text: &str) -> Result<AuditQuery, Problem> {
 /// # Errors
 /// A parameter is repeated or not valid.
 pub(super) fn parse_people(text: &str, into: &mut AuditQuery) -> Result<(), Problem> {
-    if let Some(given) = query::single(text, "subject")? {
+    if let Some(given) = query::single(text, &SUBJECT)? {
         into.subject = Some(UserId::parse(&given).map_err(|_| invalid("subject", "it must be a user id"))?);
     }
-    if let Some(given) = query::single(text, "actor")? {
+    if let Some(given) = query::single(text, &ACTOR)? {
         into.actor = Some(match (&*given, UserId::parse(&given)) {
             (_, Ok(user)) => AuditActor::Citizen(user),
             ("system", _) => AuditActor::System,
@@ -65,16 +66,16 @@ pub(super) fn parse_people(text: &str, into: &mut AuditQuery) -> Result<(), Prob
 ///
 /// # Errors
 /// The parameter is absent, repeated or no number.
-pub(super) fn number(text: &str, name: &'static str) -> Result<u64, Problem> {
-    let given = query::single(text, name)?.and_then(|given| given.parse().ok());
-    given.ok_or_else(|| invalid(name, "a whole number is needed"))
+pub(super) fn number(text: &str, parameter: &Parameter) -> Result<u64, Problem> {
+    let given = query::single(text, parameter)?.and_then(|given| given.parse().ok());
+    given.ok_or_else(|| invalid(parameter.name, "a whole number is needed"))
 }
 
-fn time(text: &str, name: &'static str) -> Result<Option<i64>, Problem> {
-    let Some(given) = query::single(text, name)? else { return Ok(None) };
+fn time(text: &str, parameter: &Parameter) -> Result<Option<i64>, Problem> {
+    let Some(given) = query::single(text, parameter)? else { return Ok(None) };
     parse_micros(&given)
         .map(Some)
-        .ok_or_else(|| invalid(name, "it must be a time as in RFC 3339, with `Z` or an offset"))
+        .ok_or_else(|| invalid(parameter.name, "it must be a time as in RFC 3339, with `Z` or an offset"))
 }
 
 fn invalid(name: &str, advice: &str) -> Problem {
@@ -84,6 +85,7 @@ fn invalid(name: &str, advice: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::request::parameter::SIZE;
 
     #[test]
     fn parameters_become_a_query() {
@@ -104,7 +106,7 @@ mod tests {
             assert!(parse(text).is_err_and(|problem| problem.is(Code::InvalidParameter)), "{text}");
         }
         assert!(parse_people("subject=you", &mut AuditQuery::newest(1)).is_err());
-        assert!(number("size=-1", "size").is_err() && number("", "size").is_err());
-        assert_eq!(number("size=12", "size").ok(), Some(12));
+        assert!(number("size=-1", &SIZE).is_err() && number("", &SIZE).is_err());
+        assert_eq!(number("size=12", &SIZE).ok(), Some(12));
     }
 }

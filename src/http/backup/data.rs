@@ -13,10 +13,9 @@ use super::stream::{ReadPiece, not_begun, pieces};
 use crate::http::credential_state::blocking;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::context::RequestContext;
+use crate::http::request::parameter::BYTES_PER_SECOND;
 use crate::http::request::query;
 
-/// The query parameter that bounds the rate.
-const RATE: &str = "bytes_per_second";
 /// Minimum rate: a backup that takes for ever is no backup.
 const MIN_RATE: u64 = 1_000_000;
 /// The header that says about how many bytes follow at most.
@@ -26,7 +25,7 @@ const ESTIMATE: &str = "x-estimated-bytes";
 pub(in crate::http) async fn get(context: &RequestContext, state: Data<BackupState>) -> Result<HttpResponse, Problem> {
     let bytes_per_second = rate(context)?;
     if let Some(rate) = bytes_per_second {
-        context.note(RATE, AuditValue::Integer(i64::try_from(rate).unwrap_or(i64::MAX)));
+        context.note(BYTES_PER_SECOND.name, AuditValue::Integer(i64::try_from(rate).unwrap_or(i64::MAX)));
     }
     context.record_write().await?;
     let (backups, audit, now) = (Arc::clone(&state.backups), Arc::clone(&state.audit), state.clock.now_micros());
@@ -55,10 +54,10 @@ pub(in crate::http) async fn get(context: &RequestContext, state: Data<BackupSta
 }
 
 fn rate(context: &RequestContext) -> Result<Option<u64>, Problem> {
-    let Some(text) = query::single(context.query(), RATE)? else { return Ok(None) };
+    let Some(text) = query::single(context.query(), &BYTES_PER_SECOND)? else { return Ok(None) };
     let rate = text.parse().ok().filter(|rate| *rate >= MIN_RATE);
     let invalid = || {
-        let detail = format!("`{RATE}` must be a whole number of at least {MIN_RATE}");
+        let detail = format!("`{}` must be a whole number of at least {MIN_RATE}", BYTES_PER_SECOND.name);
         Problem::new(Code::InvalidParameter, detail)
     };
     rate.map(Some).ok_or_else(invalid)

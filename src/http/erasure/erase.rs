@@ -13,6 +13,7 @@ use super::state::ErasureState;
 use crate::erasure::{FinishedErasure, KnownErasure};
 use crate::http::problem::{Code, Problem};
 use crate::http::request::context::RequestContext;
+use crate::http::request::parameter::RETAIN_DAYS;
 use crate::http::request::query;
 
 /// Maximum number of days for which an erasure can be undone.
@@ -77,7 +78,7 @@ fn reason(context: &RequestContext) -> ErasureReason {
 
 /// Returns for how many days the erasure can be undone; 0 if it is at once.
 fn retain_days(text: &str) -> Result<u32, Problem> {
-    let Some(days) = query::single(text, "retain_days")? else { return Ok(0) };
+    let Some(days) = query::single(text, &RETAIN_DAYS)? else { return Ok(0) };
     let is_number = !days.is_empty() && days.bytes().all(|byte| byte.is_ascii_digit());
     let days = days.parse().ok().filter(|days| is_number && *days <= MAX_RETAIN_DAYS);
     days.ok_or_else(|| Problem::new(Code::InvalidParameter, "`retain_days` must be an integer from 0 to 30"))

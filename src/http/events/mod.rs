@@ -24,6 +24,7 @@ use super::request::context::RequestContext;
 use super::request::expiry::Expiry;
 use super::request::{event_stream, query};
 use super::transport;
+use crate::http::request::parameter::{EVENTS_CURSOR, TYPES};
 use format::StreamFormat;
 use stream::EventStream;
 
@@ -60,7 +61,7 @@ pub(super) async fn get(context: &RequestContext, state: Data<EventsState>) -> R
 
 /// Returns the types of events in the parameter `types`; all without it.
 fn types(query: &str) -> Result<PublishedEventTypes, Problem> {
-    let list = query::list(query, "types");
+    let list = query::list(query, &TYPES);
     list.map_or(Ok(PublishedEventTypes::ALL), |list| PublishedEventTypes::parse(&list)).map_err(|UnknownEventType| {
         Problem::new(
             Code::InvalidParameter,
@@ -73,7 +74,7 @@ fn types(query: &str) -> Result<PublishedEventTypes, Problem> {
 /// Returns where the stream starts. A client of Server-Sent Events connects again with the same address and the id of
 /// the last event, so `Last-Event-ID` takes precedence over `cursor`.
 fn from(query: &str, headers: &HeaderMap) -> Result<StartFrom, Problem> {
-    let cursor = query::single(query, "cursor")?;
+    let cursor = query::single(query, &EVENTS_CURSOR)?;
     if let Some(last) = event_stream::last_event_id(headers)? {
         return Ok(StartFrom::Cursor(last));
     }

@@ -8,6 +8,7 @@ use domain::export::MIN_K;
 use super::state::ExportState;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::context::RequestContext;
+use crate::http::request::parameter::{K, L, Parameter};
 use crate::http::request::query;
 
 /// The greatest k and l that are answered, as those of a request.
@@ -15,14 +16,18 @@ const MOST: (u32, u32) = (1_000_000, 64);
 
 /// Answers with the levels, or that no export is possible.
 pub(in crate::http) async fn get(context: &RequestContext, state: Data<ExportState>) -> Result<HttpResponse, Problem> {
-    let number = |name: &'static str, default: u32, least: u32, most: u32| match query::single(context.query(), name)? {
-        None => Ok(default),
-        Some(text) => text.parse().ok().filter(|number| (least..=most).contains(number)).ok_or_else(|| {
-            Problem::new(Code::InvalidParameter, format!("`{name}` must be an integer from {least} to {most}"))
-        }),
-    };
+    let number =
+        |parameter: &Parameter, default: u32, least: u32, most: u32| match query::single(context.query(), parameter)? {
+            None => Ok(default),
+            Some(text) => text.parse().ok().filter(|number| (least..=most).contains(number)).ok_or_else(|| {
+                Problem::new(
+                    Code::InvalidParameter,
+                    format!("`{}` must be an integer from {least} to {most}", parameter.name),
+                )
+            }),
+        };
     let defaults = state.export_rules.privacy;
-    let (k, l) = (number("k", defaults.k, MIN_K, MOST.0)?, number("l", defaults.l, 1, MOST.1)?);
+    let (k, l) = (number(&K, defaults.k, MIN_K, MOST.0)?, number(&L, defaults.l, 1, MOST.1)?);
     let exports = state.exports.clone();
     let feasibility = tokio::task::spawn_blocking(move || exports.feasibility(k, l)).await;
     let feasibility = feasibility.ok().flatten();

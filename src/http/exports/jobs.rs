@@ -21,7 +21,7 @@ use crate::http::request::in_flight::Purpose;
 use crate::http::request::page::page;
 
 /// Maximum size of a request, in bytes.
-const MAX_BODY: usize = 16 * 1024;
+pub(in crate::http) const MAX_BODY: usize = 16 * 1024;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 

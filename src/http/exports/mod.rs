@@ -9,6 +9,6 @@ mod state;
 
 pub(super) use download::get as download;
 pub(super) use feasibility::get as feasibility;
-pub(super) use jobs::{cancel, get, list, start};
+pub(super) use jobs::{MAX_BODY, cancel, get, list, start};
 pub(super) use progress::get as progress;
 pub(crate) use state::ExportState;

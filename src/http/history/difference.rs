@@ -14,6 +14,7 @@ use crate::http::read_state::ProfileReadState;
 use crate::http::request::access::read_within;
 use crate::http::request::context::RequestContext;
 use crate::http::request::headers::accept::{self, ServedType};
+use crate::http::request::parameter::{FROM_POINT, SINCE, TO_POINT};
 use crate::http::request::schema_version;
 
 const DOCUMENT: ServedType = ServedType::new("application/json");
@@ -25,7 +26,7 @@ pub(in crate::http) async fn delta(
     context: &RequestContext,
     state: Data<ProfileReadState>,
 ) -> Result<HttpResponse, Problem> {
-    let since = point::required(context.query(), "since")?;
+    let since = point::required(context.query(), &SINCE)?;
     answer(context, &state, since, None).await
 }
 
@@ -34,8 +35,8 @@ pub(in crate::http) async fn diff(
     context: &RequestContext,
     state: Data<ProfileReadState>,
 ) -> Result<HttpResponse, Problem> {
-    let from = point::required(context.query(), "from")?;
-    let to = point::required(context.query(), "to")?;
+    let from = point::required(context.query(), &FROM_POINT)?;
+    let to = point::required(context.query(), &TO_POINT)?;
     answer(context, &state, from, Some(to)).await
 }
 

@@ -4,6 +4,7 @@ use actors::history::HistoryPoint;
 use domain::event::time::parse_micros;
 
 use crate::http::problem::{Code, Problem};
+use crate::http::request::parameter::{AS_OF, Parameter, REVISION};
 use crate::http::request::query;
 
 /// Returns the point that `revision` or `as_of` names; `None` if the request is for the newest revision.
@@ -11,7 +12,7 @@ use crate::http::request::query;
 /// # Errors
 /// A parameter is repeated or malformed, or both are given.
 pub(in crate::http) fn of_view(text: &str) -> Result<Option<HistoryPoint>, Problem> {
-    let (revision, as_of) = (query::single(text, "revision")?, query::single(text, "as_of")?);
+    let (revision, as_of) = (query::single(text, &REVISION)?, query::single(text, &AS_OF)?);
     match (revision, as_of) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => Err(Problem::new(Code::InvalidParameter, "give either `revision` or `as_of`, not both")),
@@ -30,15 +31,15 @@ pub(in crate::http) fn of_view(text: &str) -> Result<Option<HistoryPoint>, Probl
 ///
 /// # Errors
 /// The parameter is absent, repeated or malformed.
-pub(super) fn required(text: &str, name: &'static str) -> Result<HistoryPoint, Problem> {
+pub(super) fn required(text: &str, parameter: &Parameter) -> Result<HistoryPoint, Problem> {
     let advice = "it must be a revision, the id of a snapshot, or a time as in RFC 3339";
-    let given = query::single(text, name)?.ok_or_else(|| invalid(name, advice))?;
+    let given = query::single(text, parameter)?.ok_or_else(|| invalid(parameter.name, advice))?;
     let point = if given.starts_with("snap_") {
         Some(HistoryPoint::Snapshot(given.into_owned()))
     } else {
         number(&given).map(HistoryPoint::Revision).or_else(|| instant(&given).map(HistoryPoint::AsOf))
     };
-    point.ok_or_else(|| invalid(name, advice))
+    point.ok_or_else(|| invalid(parameter.name, advice))
 }
 
 /// Parses a revision. A number that is too large for one is greater than any.
@@ -60,6 +61,7 @@ pub(super) fn invalid(name: &str, advice: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::request::parameter::SINCE;
 
     #[test]
     fn a_point_is_a_revision_a_snapshot_or_an_instant_with_its_offset() {
@@ -76,12 +78,12 @@ mod tests {
             ("since=2026-01-20T08:00:00-04:00", HistoryPoint::AsOf(noon)),
             ("since=2016-12-31T23:59:60Z", HistoryPoint::AsOf(1_483_228_799_999_999)),
         ] {
-            assert_eq!(required(text, "since").ok(), Some(expected), "{text}");
+            assert_eq!(required(text, &SINCE).ok(), Some(expected), "{text}");
         }
         for text in
             ["", "since=", "since=-1", "since=1.5", "since=x", "since=1&since=1", "since=2026-01-20", "since=0x1"]
         {
-            assert!(required(text, "since").is_err_and(|problem| problem.is(Code::InvalidParameter)), "{text}");
+            assert!(required(text, &SINCE).is_err_and(|problem| problem.is(Code::InvalidParameter)), "{text}");
         }
     }
 

@@ -15,6 +15,7 @@ use crate::http::problem::Problem;
 use crate::http::read_state::ProfileReadState;
 use crate::http::request::access::read_within;
 use crate::http::request::context::RequestContext;
+use crate::http::request::parameter::{CURSOR, LIMIT};
 use crate::http::request::query;
 use crate::json_text;
 
@@ -84,13 +85,13 @@ fn render(page: &RevisionPage) -> Page<'_> {
 }
 
 fn limit(text: &str) -> Result<usize, Problem> {
-    let Some(given) = query::single(text, "limit")? else { return Ok(DEFAULT_LIMIT) };
+    let Some(given) = query::single(text, &LIMIT)? else { return Ok(DEFAULT_LIMIT) };
     let limit = given.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| invalid("limit", "allowed: 1 to 200"))
 }
 
 fn cursor(text: &str) -> Result<Option<u64>, Problem> {
-    let Some(given) = query::single(text, "cursor")? else { return Ok(None) };
+    let Some(given) = query::single(text, &CURSOR)? else { return Ok(None) };
     decode(&given).map(Some).ok_or_else(|| invalid("cursor", "send `next_cursor` of the page before"))
 }
 

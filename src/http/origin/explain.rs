@@ -15,6 +15,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::read_state::ProfileReadState;
 use crate::http::request::access::read_within;
 use crate::http::request::context::RequestContext;
+use crate::http::request::parameter::PATH;
 use crate::http::request::query;
 
 /// Answers with the explanation of one field.
@@ -23,7 +24,7 @@ pub(in crate::http) async fn get(
     state: Data<ProfileReadState>,
 ) -> Result<HttpResponse, Problem> {
     let viewer = &context.caller.viewer;
-    let path = query::single(context.query(), "path")?;
+    let path = query::single(context.query(), &PATH)?;
     let path = path.filter(|path| path.starts_with('/')).ok_or_else(|| {
         Problem::new(
             Code::InvalidParameter,

@@ -23,8 +23,8 @@ impl HomePage {
         let title = "Profile server";
         let guides: String = GUIDES.iter().map(|(name, title, _)| format!("- [{title}](/docs/{name})\n")).collect();
         let markdown = format!(
-            "# {title}\n\n{ABOUT}\n\nEvery address under `/api` except the schemas needs a bearer token, \
-             `Authorization: Bearer …`; `/api/v2/live` accepts a bearer token or a ticket.\n\n## Addresses\n\n{}\n\
+            "# {title}\n\n{ABOUT}\n\nEvery address under `/api` needs a bearer token, `Authorization: Bearer …`, except the schemas and \
+             the [description of the API](/api/docs); `/api/v2/live` accepts a bearer token or a ticket.\n\n## Addresses\n\n{}\n\
              ## Documentation\n\n{guides}",
             table(routes.clone())
         );
@@ -44,15 +44,15 @@ pub(in crate::http) async fn get(request: HttpRequest, page: Data<HomePage>) -> 
     page.0.answer(request.headers())
 }
 
-/// Returns the routes that have a summary.
-fn listed<'a>(routes: impl Iterator<Item = &'a Route>) -> impl Iterator<Item = (&'a Route, &'static str)> {
-    routes.filter_map(|route| Some((route, route.summary?)))
+/// Returns the routes that the page lists: all but itself.
+fn listed<'a>(routes: impl Iterator<Item = &'a Route>) -> impl Iterator<Item = &'a Route> {
+    routes.filter(|route| route.path != "/")
 }
 
 /// Returns the routes as a table in Markdown. Paths without placeholders that everyone can read are links.
 fn table<'a>(routes: impl Iterator<Item = &'a Route>) -> String {
-    let rows = listed(routes).map(|(route, summary)| {
-        let (methods, path) = (route.method_list(), route.path);
+    let rows = listed(routes).map(|route| {
+        let (methods, path, summary) = (route.method_list(), route.path, route.summary);
         let needs_caller = matches!(route.access, Access::Callers(..));
         if needs_caller || path.contains('{') || !route.methods.contains(&Method::HEAD) {
             format!("| {methods} | `{path}` | {summary} |\n")
@@ -65,9 +65,9 @@ fn table<'a>(routes: impl Iterator<Item = &'a Route>) -> String {
 
 /// Returns the routes as JSON.
 fn list<'a>(title: &str, about: &str, routes: impl Iterator<Item = &'a Route>) -> Value {
-    let addresses = listed(routes).map(|(route, summary)| {
+    let addresses = listed(routes).map(|route| {
         let methods: Vec<_> = route.methods.iter().map(Method::as_str).collect();
-        json!({"methods": methods, "path": route.path, "gives": summary})
+        json!({"methods": methods, "path": route.path, "gives": route.summary})
     });
     json!({"title": title, "about": about, "addresses": addresses.collect::<Vec<_>>()})
 }

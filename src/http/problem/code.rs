@@ -10,7 +10,6 @@ macro_rules! codes {
 
         impl Code {
             /// All kinds.
-            #[cfg(test)]
             pub(crate) const ALL: &'static [Self] = &[$(Self::$variant),*];
 
             /// Returns the last segment of `type`, in kebab case.

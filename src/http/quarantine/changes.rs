@@ -11,6 +11,7 @@ use store::{Quarantine, QuarantineError, ReleasedUser, UserKey};
 use super::state::{QuarantineState, key};
 use crate::http::problem::{Code, Problem};
 use crate::http::request::context::RequestContext;
+use crate::http::request::parameter::CONFIRM;
 use crate::http::request::query;
 
 /// Folds the frames of a user again.
@@ -26,7 +27,7 @@ pub(in crate::http) async fn drop_frames(
     context: &RequestContext,
     state: Data<QuarantineState>,
 ) -> Result<HttpResponse, Problem> {
-    let confirmed = query::single(context.query(), "confirm")?;
+    let confirmed = query::single(context.query(), &CONFIRM)?;
     if confirmed.as_deref() != Some(context.request.match_info().query("key")) {
         return Err(Problem::new(
             Code::InvalidParameter,

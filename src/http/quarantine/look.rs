@@ -11,6 +11,7 @@ use super::state::{QuarantineState, key};
 use crate::http::problem::{Code, Problem};
 use crate::http::request::context::RequestContext;
 use crate::http::request::page::page;
+use crate::http::request::parameter::QUARANTINED_USER;
 use crate::http::request::query;
 
 /// Answers with a page of the users in quarantine, or with the one that is asked for, if it is there.
@@ -19,7 +20,7 @@ pub(in crate::http) async fn list(
     state: Data<QuarantineState>,
 ) -> Result<HttpResponse, Problem> {
     let (after, limit) = page(context.query(), UserKey::parse)?;
-    if let Some(given) = query::single(context.query(), "user")? {
+    if let Some(given) = query::single(context.query(), &QUARANTINED_USER)? {
         let invalid = |_| Problem::new(Code::InvalidParameter, "`user` must be a user id");
         let user = UserId::parse(&given).map_err(invalid)?;
         let found = state.with(move |quarantine| Ok(quarantine.listed(quarantine.key_of(&user))?)).await?;

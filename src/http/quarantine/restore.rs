@@ -16,6 +16,7 @@ use super::state::{QuarantineState, key};
 use crate::http::credential_state::blocking;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::context::RequestContext;
+use crate::http::request::parameter::{ACCEPT_LOSS, DRY_RUN, Parameter};
 use crate::http::request::{body, headers, query};
 
 /// The media type of the body, which `store::backup::BackedUpUser` describes.
@@ -28,7 +29,7 @@ pub(in crate::http) async fn restore(
 ) -> Result<HttpResponse, Problem> {
     let key = key(context)?;
     context.concerns("user_key", key.to_string());
-    let (is_dry_run, may_lose) = (flag(context, "dry_run")?, flag(context, "accept_loss")?);
+    let (is_dry_run, may_lose) = (flag(context, &DRY_RUN)?, flag(context, &ACCEPT_LOSS)?);
     // Asked before the body is read, which may be large.
     state.with(move |quarantine| quarantine.user(key)).await?;
     let (backed_up, turn) = read(context, payload, &state).await?;
@@ -81,10 +82,13 @@ async fn read(
     Ok((user, turn))
 }
 
-fn flag(context: &RequestContext, name: &'static str) -> Result<bool, Problem> {
-    match query::single(context.query(), name)?.as_deref() {
+fn flag(context: &RequestContext, parameter: &Parameter) -> Result<bool, Problem> {
+    match query::single(context.query(), parameter)?.as_deref() {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
-        Some(_) => Err(Problem::new(Code::InvalidParameter, format!("`{name}` must be `true` or `false`"))),
+        Some(_) => {
+            let detail = format!("`{}` must be `true` or `false`", parameter.name);
+            Err(Problem::new(Code::InvalidParameter, detail))
+        }
     }
 }

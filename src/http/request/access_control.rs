@@ -12,6 +12,7 @@ use super::caller::{Caller, Sessions, Verifier};
 use super::credentials::SessionCookie;
 use super::justification::Justification;
 use super::limits::Limits;
+use super::parameter::TICKET;
 use super::requirements::Requirements;
 use super::tickets::Tickets;
 use super::{credentials, origin, query};
@@ -85,8 +86,8 @@ impl AccessControl {
     async fn by_ticket_or_token(&self, request: &HttpRequest) -> Result<Authenticated, NotAuthenticated> {
         let query = request.query_string();
         // A ticket is used up by the attempt, whatever its outcome.
-        let mut redeemed: Vec<_> = query::all(query, "ticket").map(|text| self.tickets.redeem(&text)).collect();
-        query::single(query, "ticket")?;
+        let mut redeemed: Vec<_> = query::all(query, &TICKET).map(|text| self.tickets.redeem(&text)).collect();
+        query::single(query, &TICKET)?;
         let origin = origin::check(request, &self.cors_origins)?;
         let Some(ticket) = redeemed.pop() else { return self.by_token(request).await };
         if request.headers().contains_key(header::AUTHORIZATION) {

@@ -1,5 +1,6 @@
 //! `include`: what is added to an answer when it is asked for. The only thing so far is `provenance`.
 
+use super::parameter::INCLUDE;
 use super::query;
 use crate::http::problem::{Code, Problem};
 
@@ -8,7 +9,7 @@ use crate::http::problem::{Code, Problem};
 /// # Errors
 /// `include` names something else.
 pub(crate) fn asks_for_provenance(query: &str) -> Result<bool, Problem> {
-    query::list(query, "include").map_or(Ok(false), |names| has_provenance(names.split(',').map(str::trim)))
+    query::list(query, &INCLUDE).map_or(Ok(false), |names| has_provenance(names.split(',').map(str::trim)))
 }
 
 /// Returns whether a list of what to include has `provenance`.

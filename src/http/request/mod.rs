@@ -23,6 +23,7 @@ pub(crate) mod justification;
 pub(crate) mod limits;
 pub(crate) mod origin;
 pub(crate) mod page;
+pub(crate) mod parameter;
 pub(crate) mod query;
 pub(crate) mod requirements;
 pub(crate) mod schema_version;

@@ -1,5 +1,6 @@
 //! The parameters `limit` and `cursor` of lists that are answered in pages.
 
+use super::parameter::{CURSOR, LIMIT};
 use super::query;
 use crate::http::problem::{Code, Problem};
 
@@ -13,14 +14,14 @@ const PAGE: (usize, usize) = (50, 200);
 /// A parameter is repeated or not valid.
 pub(crate) fn page<T>(text: &str, decode: impl Fn(&str) -> Option<T>) -> Result<(Option<T>, usize), Problem> {
     let invalid = |detail| Problem::new(Code::InvalidParameter, detail);
-    let limit = match query::single(text, "limit")? {
+    let limit = match query::single(text, &LIMIT)? {
         None => PAGE.0,
         Some(given) => {
             let limit = given.parse().ok().filter(|limit| (1..=PAGE.1).contains(limit));
             limit.ok_or_else(|| invalid("`limit` must be an integer from 1 to 200"))?
         }
     };
-    let start = query::single(text, "cursor")?
+    let start = query::single(text, &CURSOR)?
         .map(|given| decode(&given).ok_or_else(|| invalid("`cursor` must be the `next_cursor` of the page before")));
     Ok((start.transpose()?, limit))
 }

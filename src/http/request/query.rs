@@ -4,43 +4,48 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
+use super::parameter::Parameter;
 use crate::http::problem::{Code, Problem};
 
-/// Returns all values of the parameter `name`, decoded, in their order.
-pub(crate) fn all<'a>(query: &'a str, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
+/// Returns all values of a parameter, decoded, in their order.
+pub(crate) fn all<'a>(query: &'a str, parameter: &Parameter) -> impl Iterator<Item = Cow<'a, str>> {
+    let name = parameter.name;
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     pairs.filter(move |(given, _)| decode(given) == name).map(|(_, value)| decode(value))
 }
 
-/// Whether the query has the parameter `name`, with or without a value.
-pub(crate) fn has(query: &str, name: &str) -> bool {
-    !query.is_empty() && all(query, name).next().is_some()
+/// Whether the query has a parameter, with or without a value.
+pub(crate) fn has(query: &str, parameter: &Parameter) -> bool {
+    !query.is_empty() && all(query, parameter).next().is_some()
 }
 
 /// Returns the value of a parameter that may be given once.
 ///
 /// # Errors
 /// The parameter is given several times.
-pub(crate) fn single<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, Problem> {
+pub(crate) fn single<'a>(query: &'a str, parameter: &Parameter) -> Result<Option<Cow<'a, str>>, Problem> {
     // Most reads have no query.
     if query.is_empty() {
         return Ok(None);
     }
-    let mut values = all(query, name);
+    let mut values = all(query, parameter);
     let first = values.next();
     match values.next() {
         None => Ok(first),
-        Some(_) => Err(Problem::new(Code::InvalidParameter, format!("the parameter `{name}` must not be repeated"))),
+        Some(_) => {
+            let detail = format!("the parameter `{}` must not be repeated", parameter.name);
+            Err(Problem::new(Code::InvalidParameter, detail))
+        }
     }
 }
 
-/// Returns the comma-separated list in the parameter `name`. The lists of a repeated parameter are joined.
-pub(crate) fn list<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+/// Returns the comma-separated list in a parameter. The lists of a repeated parameter are joined.
+pub(crate) fn list<'a>(query: &'a str, parameter: &Parameter) -> Option<Cow<'a, str>> {
     if query.is_empty() {
         return None;
     }
-    all(query, name).reduce(|list, more| format!("{list},{more}").into())
+    all(query, parameter).reduce(|list, more| format!("{list},{more}").into())
 }
 
 fn decode(text: &str) -> Cow<'_, str> {
@@ -54,13 +59,18 @@ fn decode(text: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
+    const fn named(name: &'static str) -> Parameter {
+        Parameter { name, schema: "{}", description: "", is_list: false, is_required: false }
+    }
+
     #[test]
     fn names_and_values_are_decoded() {
         let query = "a=1&%66ields=eligibility%2Cdeadlines.upcoming&b&&c=x+y%2B&d+e=%zz";
-        let value = |name| single(query, name).expect("one value");
+        let value = |name| single(query, &named(name)).expect("one value");
         assert_eq!(value("fields").as_deref(), Some("eligibility,deadlines.upcoming"));
         assert_eq!((value("b").as_deref(), value("c").as_deref()), (Some(""), Some("x y+")));
         assert_eq!((value("d e").as_deref(), value("d"), value("")), (Some("%zz"), None, None));
+        let has = |query, name| has(query, &named(name));
         assert!(has("as%5Fof=1", "as_of") && !has("as%5fof=1", "as%5fof") && !has("", "a"));
         assert!(has("schema%5Fversion=1.0", "schema_version"));
     }
@@ -68,8 +78,8 @@ mod tests {
     #[test]
     fn lists_are_joined_and_single_values_are_not_repeated() {
         let query = "fields=a&x=1&fields=b,%20c&x=1";
-        assert_eq!(list(query, "fields").as_deref(), Some("a,b, c"));
-        assert_eq!(list(query, "y"), None);
-        assert!(single(query, "x").is_err_and(|problem| problem.is(Code::InvalidParameter)));
+        assert_eq!(list(query, &named("fields")).as_deref(), Some("a,b, c"));
+        assert_eq!(list(query, &named("y")), None);
+        assert!(single(query, &named("x")).is_err_and(|problem| problem.is(Code::InvalidParameter)));
     }
 }

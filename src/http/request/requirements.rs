@@ -3,6 +3,7 @@
 
 use super::caller::{Role, Scope};
 use super::limits::LimitClass;
+use super::parameter::Parameter;
 use super::query;
 
 /// What an operation requires.
@@ -30,7 +31,7 @@ pub(crate) struct Requirements {
 #[derive(Debug)]
 pub(crate) struct QueryRequirements {
     /// The parameter.
-    pub(crate) parameter: &'static str,
+    pub(crate) parameter: &'static Parameter,
     /// What its calls require, in place of what others do.
     pub(crate) requirements: &'static Requirements,
 }

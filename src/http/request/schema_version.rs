@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
 use super::headers::accept::{self, ServedType};
+use super::parameter::SCHEMA_VERSION;
 use super::query;
 use crate::http::problem::Problem;
 
@@ -48,7 +49,7 @@ const fn profiles() -> [ServedType; COUNT] {
 /// # Errors
 /// The version or the media type is not served, or the query asks for a version that `Accept` excludes.
 pub(in crate::http) fn negotiate(headers: &HeaderMap, query: &str) -> Result<SchemaVersion, Problem> {
-    let candidates = match query::single(query, "schema_version")? {
+    let candidates = match query::single(query, &SCHEMA_VERSION)? {
         Some(name) => {
             let asked = NAMES.iter().position(|served| *served == name).ok_or_else(unknown)?;
             asked..asked + 1
@@ -75,7 +76,7 @@ fn names_version(headers: &HeaderMap) -> bool {
 /// # Errors
 /// The version is not served.
 pub(crate) fn negotiate_version(query: &str) -> Result<SchemaVersion, Problem> {
-    named(query::single(query, "schema_version")?.as_deref())
+    named(query::single(query, &SCHEMA_VERSION)?.as_deref())
 }
 
 /// Returns the schema version of that name; the newest without a name.

@@ -4,9 +4,13 @@ use actix_web::http::Method;
 use actix_web::web;
 
 use crate::http::admin;
+use crate::http::credential_state::MAX_OPERATOR_BODY;
+use crate::http::operation::{Answer, BodyDescription, Content, Operation, Tag};
 use crate::http::pages::home;
+use crate::http::problem::Code;
 use crate::http::request::caller::{Role, Scope};
 use crate::http::request::limits::LimitClass;
+use crate::http::request::parameter::{ALLOWLIST_ADDRESS, ALLOWLIST_CALLER};
 use crate::http::request::requirements::{AuditRule, Callers, Requirements};
 use crate::http::route::{Access, READ, Route};
 
@@ -17,14 +21,19 @@ pub(super) static ADMIN: [Route; 12] = [
         name: "metrics",
         methods: READ,
         access: Access::Open(|| web::to(admin::metrics)),
-        summary: Some("metrics in the text format of Prometheus"),
+        summary: "metrics in the text format of Prometheus",
+        operation: Operation::new(
+            Tag::Operations,
+            &[Answer::new(200, &[Content::new("text/plain;version=0.0.4", "PlainText")])],
+        ),
     },
     Route {
         path: "/version",
         name: "version",
         methods: READ,
         access: Access::Open(|| web::to(admin::version)),
-        summary: Some("the version of the server and of its schemas"),
+        summary: "the version of the server and of its schemas",
+        operation: Operation::new(Tag::Operations, &[Answer::new(200, &[Content::json("Version")])]),
     },
     Route {
         path: "/admin/revocations",
@@ -41,7 +50,9 @@ pub(super) static ADMIN: [Route; 12] = [
             .uncounted(),
             |admission| admission.to(admin::revocations::post),
         ),
-        summary: Some("revokes a token, the tokens of a subject, or a key"),
+        summary: "revokes a token, the tokens of a subject, or a key",
+        operation: Operation::new(Tag::Administration, &[Answer::new(201, &[Content::json("RevocationInForce")])])
+            .body(BodyDescription::new(&[Content::json("Revocation")], MAX_OPERATOR_BODY)),
     },
     Route {
         path: "/admin/allowlist",
@@ -55,7 +66,8 @@ pub(super) static ADMIN: [Route; 12] = [
             ),
             |admission| admission.to(admin::allowlist::get),
         ),
-        summary: Some("callers and addresses that the rate limits do not apply to"),
+        summary: "callers and addresses that the rate limits do not apply to",
+        operation: Operation::new(Tag::Administration, &[Answer::new(200, &[Content::json("Exemptions")])]),
     },
     Route {
         path: "/admin/allowlist",
@@ -70,7 +82,10 @@ pub(super) static ADMIN: [Route; 12] = [
             .with_reason_and_second_factor(),
             |admission| admission.to(admin::allowlist::post),
         ),
-        summary: Some("exempts a caller or an address from the rate limits"),
+        summary: "exempts a caller or an address from the rate limits",
+        operation: Operation::new(Tag::Administration, &[Answer::new(201, &[Content::json("Exemption")])])
+            .body(BodyDescription::new(&[Content::json("NewExemption")], MAX_OPERATOR_BODY))
+            .problems(&[Code::Invalid]),
     },
     Route {
         path: "/admin/allowlist",
@@ -85,7 +100,10 @@ pub(super) static ADMIN: [Route; 12] = [
             .with_reason_and_second_factor(),
             |admission| admission.to(admin::allowlist::delete),
         ),
-        summary: Some("ends an exemption"),
+        summary: "ends an exemption",
+        operation: Operation::new(Tag::Administration, &[Answer::new(204, &[])])
+            .query(&[&ALLOWLIST_CALLER, &ALLOWLIST_ADDRESS])
+            .problems(&[Code::UnknownResource]),
     },
     Route {
         path: "/admin/keys",
@@ -99,7 +117,8 @@ pub(super) static ADMIN: [Route; 12] = [
             ),
             |admission| admission.to(admin::keys::get),
         ),
-        summary: Some("the ages of keys and credentials, and how far a rotation is"),
+        summary: "the ages of keys and credentials, and how far a rotation is",
+        operation: Operation::new(Tag::Administration, &[Answer::new(200, &[Content::json("KeyStatus")])]),
     },
     Route {
         path: "/admin/keys/rotate",
@@ -114,7 +133,13 @@ pub(super) static ADMIN: [Route; 12] = [
             .with_reason_and_second_factor(),
             |admission| admission.to(admin::keys::rotate),
         ),
-        summary: Some("rotates the master key or the ring key"),
+        summary: "rotates the master key or the ring key",
+        operation: Operation::new(
+            Tag::Administration,
+            &[Answer::new(200, &[Content::json("KeyStatus")]), Answer::new(202, &[Content::json("KeyStatus")])],
+        )
+        .body(BodyDescription::new(&[Content::json("RotationRequest")], MAX_OPERATOR_BODY))
+        .problems(&[Code::Invalid]),
     },
     Route {
         path: "/admin/limits/reset",
@@ -129,7 +154,9 @@ pub(super) static ADMIN: [Route; 12] = [
             .with_reason_and_second_factor(),
             |admission| admission.to(admin::limits::reset),
         ),
-        summary: Some("forgets what the rate limits have counted for a caller or an address"),
+        summary: "forgets what the rate limits have counted for a caller or an address",
+        operation: Operation::new(Tag::Administration, &[Answer::new(204, &[])])
+            .body(BodyDescription::new(&[Content::json("LimitReset")], MAX_OPERATOR_BODY)),
     },
     Route {
         path: "/admin/passivate",
@@ -144,7 +171,10 @@ pub(super) static ADMIN: [Route; 12] = [
             .with_reason(),
             |admission| admission.to(admin::users::passivate),
         ),
-        summary: Some("ends the actor of a user"),
+        summary: "ends the actor of a user",
+        operation: Operation::new(Tag::Administration, &[Answer::new(200, &[Content::json("Passivated")])])
+            .body(BodyDescription::new(&[Content::json("PassivateRequest")], MAX_OPERATOR_BODY))
+            .problems(&[Code::UnknownUser]),
     },
     Route {
         path: "/admin/reload",
@@ -159,7 +189,15 @@ pub(super) static ADMIN: [Route; 12] = [
             .with_reason(),
             |admission| admission.to(admin::reload::post),
         ),
-        summary: Some("reads access.toml and limits.toml now"),
+        summary: "reads access.toml and limits.toml now",
+        operation: Operation::new(Tag::Administration, &[Answer::new(200, &[Content::json("ReloadedFiles")])]),
     },
-    Route { path: "/", name: "home", methods: READ, access: Access::Open(|| web::to(home::get)), summary: None },
+    Route {
+        path: "/",
+        name: "home",
+        methods: READ,
+        access: Access::Open(|| web::to(home::get)),
+        summary: "what this listener serves",
+        operation: Operation::home(),
+    },
 ];

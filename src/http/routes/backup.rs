@@ -3,8 +3,11 @@
 use actix_web::http::Method;
 
 use crate::http::backup;
+use crate::http::credential_state::MAX_OPERATOR_BODY;
+use crate::http::operation::{Answer, BodyDescription, Content, Operation, Tag};
 use crate::http::request::caller::{Role, Scope};
 use crate::http::request::limits::LimitClass;
+use crate::http::request::parameter::BYTES_PER_SECOND;
 use crate::http::request::requirements::{AuditRule, Callers, Requirements};
 use crate::http::route::{Access, Route};
 
@@ -21,13 +24,24 @@ pub(super) static BACKUP: [Route; 2] = [
         name: "backup",
         methods: &[Method::GET],
         access: Access::Callers(backing_up("backup.make"), |admission| admission.to(backup::data)),
-        summary: Some("a backup of the data as of now, without the keyring"),
+        summary: "a backup of the data as of now, without the keyring",
+        operation: Operation::new(
+            Tag::Backups,
+            &[Answer::new(200, &[Content::new("application/octet-stream", "Bytes")])
+                .headers(&["Content-Disposition", "X-Estimated-Bytes"])],
+        )
+        .query(&[&BYTES_PER_SECOND]),
     },
     Route {
         path: "/admin/keyring-backup",
         name: "keyring_backup",
         methods: &[Method::POST],
         access: Access::Callers(backing_up("keyring.back_up"), |admission| admission.to(backup::keyring)),
-        summary: Some("a backup of the keyring, with the end of its retention"),
+        summary: "a backup of the keyring, with the end of its retention",
+        operation: Operation::new(
+            Tag::Backups,
+            &[Answer::new(200, &[Content::new("application/octet-stream", "Bytes")]).headers(&["Content-Disposition"])],
+        )
+        .body(BodyDescription::new(&[Content::json("KeyringBackupRequest")], MAX_OPERATOR_BODY)),
     },
 ];

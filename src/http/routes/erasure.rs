@@ -3,8 +3,11 @@
 use actix_web::http::Method;
 
 use crate::http::erasure;
+use crate::http::operation::{Answer, Content, Operation, Tag};
+use crate::http::problem::Code;
 use crate::http::request::caller::Role;
 use crate::http::request::limits::LimitClass;
+use crate::http::request::parameter::RETAIN_DAYS;
 use crate::http::request::requirements::{AuditRule, Callers, QueryRequirements, Requirements};
 use crate::http::route::{Access, Route};
 
@@ -17,7 +20,7 @@ const fn erasing(action: &'static str) -> Requirements {
 }
 
 static SCHEDULING: Requirements = erasing("profile.erase.schedule");
-static SCHEDULED: [QueryRequirements; 1] = [QueryRequirements { parameter: "retain_days", requirements: &SCHEDULING }];
+static SCHEDULED: [QueryRequirements; 1] = [QueryRequirements { parameter: &RETAIN_DAYS, requirements: &SCHEDULING }];
 
 /// The addresses of erasure, on the public listener.
 pub(super) static ERASURE: [Route; 2] = [
@@ -28,13 +31,22 @@ pub(super) static ERASURE: [Route; 2] = [
         access: Access::Callers(erasing("profile.erase").by_query(&SCHEDULED), |admission| {
             admission.to(erasure::erase)
         }),
-        summary: Some("erases a citizen, at once or after some days, and gives a receipt"),
+        summary: "erases a citizen, at once or after some days, and gives a receipt",
+        operation: Operation::new(
+            Tag::Rights,
+            &[
+                Answer::new(200, &[Content::json("ErasureReceipt")]),
+                Answer::new(202, &[Content::json("ScheduledErasure")]),
+            ],
+        )
+        .query(&[&RETAIN_DAYS]),
     },
     Route {
         path: "/api/v2/profile/{user_id}/erasure",
         name: "erasure",
         methods: &[Method::DELETE],
         access: Access::Callers(erasing("profile.erase.undo"), |admission| admission.to(erasure::undo)),
-        summary: Some("undoes an erasure that is scheduled"),
+        summary: "undoes an erasure that is scheduled",
+        operation: Operation::new(Tag::Rights, &[Answer::new(204, &[])]).problems(&[Code::UnknownResource]),
     },
 ];

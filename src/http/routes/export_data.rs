@@ -3,6 +3,7 @@
 use actix_web::http::Method;
 
 use crate::http::export_data;
+use crate::http::operation::{Answer, Content, Operation, Tag};
 use crate::http::request::caller::Role;
 use crate::http::request::limits::LimitClass;
 use crate::http::request::requirements::{AuditRule, Callers, Requirements};
@@ -21,5 +22,9 @@ pub(super) static EXPORT_DATA: [Route; 1] = [Route {
         ),
         |admission| admission.to(export_data::get),
     ),
-    summary: Some("everything that is held about a citizen, as one JSON document"),
+    summary: "everything that is held about a citizen, as one JSON document",
+    operation: Operation::new(
+        Tag::Rights,
+        &[Answer::new(200, &[Content::json("ExportData")]).headers(&["Content-Disposition"])],
+    ),
 }];

@@ -53,7 +53,7 @@ fn listed(row: &Route, is_admin: bool) -> Vec<ListedRoute> {
         Access::Open(_) | Access::OpenCounted(..) => vec![listed(None, None)],
         Access::Callers(requirements, _) => {
             let by_query = requirements.by_query.iter();
-            let by_query = by_query.map(|by| listed(Some(by.parameter), Some(by.requirements)));
+            let by_query = by_query.map(|by| listed(Some(by.parameter.name), Some(by.requirements)));
             std::iter::once(listed(None, Some(requirements))).chain(by_query).collect()
         }
     }

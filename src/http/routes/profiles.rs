@@ -2,8 +2,11 @@
 
 use actix_web::http::Method;
 
+use crate::http::operation::{Answer, BodyDescription, Content, Operation, Tag};
+use crate::http::problem::Code;
 use crate::http::request::caller::{Role, Scope};
 use crate::http::request::limits::LimitClass;
+use crate::http::request::parameter::{FIELDS, PATH, SCHEMA_VERSION};
 use crate::http::request::requirements::{AuditRule, Callers, Requirements};
 use crate::http::route::{Access, READ, Route};
 use crate::http::{batch_get, origin, simulate, summary};
@@ -22,7 +25,21 @@ pub(super) static PROFILES: [Route; 6] = [
             ),
             |admission| admission.to(simulate::post),
         ),
-        summary: Some("the profile that would result from hypothetical events"),
+        summary: "the profile that would result from hypothetical events",
+        operation: Operation::new(
+            Tag::Profiles,
+            &[Answer::new(200, &[Content::json("Simulation")]).headers(&["Deprecation", "Sunset"])],
+        )
+        .query(&[&SCHEMA_VERSION])
+        .body(BodyDescription::new(
+            &[
+                Content::new("application/cloudevents-batch+json", "HypotheticalEvents"),
+                Content::json("HypotheticalEvents"),
+            ],
+            simulate::MAX_BODY,
+        ))
+        .problems(&[Code::NotAcceptable, Code::Invalid])
+        .event_problems(),
     },
     Route {
         path: "/api/v2/profile/{user_id}/summary",
@@ -32,7 +49,12 @@ pub(super) static PROFILES: [Route; 6] = [
             Requirements::new(Callers::ViewersOfUser, LimitClass::Read, AuditRule::Read("profile.summary.read")),
             |admission| admission.to(summary::get),
         ),
-        summary: Some("a profile in two or three plain sentences, in English or Hindi"),
+        summary: "a profile in two or three plain sentences, in English or Hindi",
+        operation: Operation::new(
+            Tag::Profiles,
+            &[Answer::new(200, &[Content::json("Summary")]).headers(&["Content-Language"])],
+        )
+        .headers(&["Accept-Language"]),
     },
     Route {
         path: "/api/v2/profiles/batch-get",
@@ -42,7 +64,15 @@ pub(super) static PROFILES: [Route; 6] = [
             Requirements::new(Callers::All, LimitClass::Read, AuditRule::ReadEach("profile.read")),
             |admission| admission.to(batch_get::post),
         ),
-        summary: Some("up to 1,000 profiles, as NDJSON"),
+        summary: "up to 1,000 profiles, as NDJSON",
+        operation: Operation::new(
+            Tag::Profiles,
+            &[Answer::new(200, &[Content::stream("application/x-ndjson", "BatchLine")])
+                .headers(&["Deprecation", "Sunset"])],
+        )
+        .query(&[&FIELDS, &SCHEMA_VERSION])
+        .body(BodyDescription::new(&[Content::json("BatchRequest")], batch_get::MAX_BODY))
+        .problems(&[Code::NotAcceptable, Code::Invalid]),
     },
     Route {
         path: "/api/v2/profile/{user_id}/explain",
@@ -56,7 +86,10 @@ pub(super) static PROFILES: [Route; 6] = [
             ),
             |admission| admission.to(origin::explain),
         ),
-        summary: Some("why a field has its value"),
+        summary: "why a field has its value",
+        operation: Operation::new(Tag::Profiles, &[Answer::new(200, &[Content::json("Explanation")])])
+            .query(&[&PATH])
+            .problems(&[Code::UnknownResource]),
     },
     Route {
         path: "/api/v2/profile/{user_id}/integrity",
@@ -70,7 +103,8 @@ pub(super) static PROFILES: [Route; 6] = [
             ),
             |admission| admission.to(origin::integrity),
         ),
-        summary: Some("the hashes of the members under profile_hash"),
+        summary: "the hashes of the members under profile_hash",
+        operation: Operation::new(Tag::Profiles, &[Answer::new(200, &[Content::json("Integrity")])]),
     },
     Route {
         path: "/api/v2/profile/{user_id}/access",
@@ -80,6 +114,7 @@ pub(super) static PROFILES: [Route; 6] = [
             Requirements::new(Callers::ViewersOfUser, LimitClass::Read, AuditRule::Read("profile.access.read")),
             |admission| admission.to(origin::access),
         ),
-        summary: Some("what the caller may see of a profile, and what masks the rest"),
+        summary: "what the caller may see of a profile, and what masks the rest",
+        operation: Operation::new(Tag::Profiles, &[Answer::new(200, &[Content::json("Access")])]),
     },
 ];

@@ -3,8 +3,11 @@
 use actix_web::http::Method;
 
 use crate::http::feed::rejected;
+use crate::http::operation::{Answer, Content, Operation, Tag};
+use crate::http::problem::Code;
 use crate::http::request::caller::Scope;
 use crate::http::request::limits::LimitClass;
+use crate::http::request::parameter::{CURSOR, LIMIT};
 use crate::http::request::requirements::{AuditRule, Callers, Requirements};
 use crate::http::route::{Access, READ, Route};
 
@@ -22,7 +25,9 @@ pub(super) static REJECTED: [Route; 2] = [
             ),
             |admission| admission.to(rejected::get),
         ),
-        summary: Some("the rejected events of a source, the newest first, without the events themselves"),
+        summary: "the rejected events of a source, the newest first, without the events themselves",
+        operation: Operation::new(Tag::Feeds, &[Answer::new(200, &[Content::json("RejectedPage")])])
+            .query(&[&LIMIT, &CURSOR]),
     },
     Route {
         path: "/api/v2/feeds/{source}/rejected/{id}/retry",
@@ -37,6 +42,10 @@ pub(super) static REJECTED: [Route; 2] = [
             .with_reason(),
             |admission| admission.to(rejected::post),
         ),
-        summary: Some("takes a rejected event again"),
+        summary: "takes a rejected event again",
+        operation: Operation::new(Tag::Feeds, &[Answer::new(200, &[Content::json("FeedAnswer")])])
+            .headers(&["Prefer"])
+            .problems(&[Code::NotRetryable, Code::Erased])
+            .event_problems(),
     },
 ];

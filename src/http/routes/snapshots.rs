@@ -2,8 +2,11 @@
 
 use actix_web::http::Method;
 
+use crate::http::operation::{Answer, BodyDescription, Content, Operation, Tag};
+use crate::http::problem::Code;
 use crate::http::request::caller::Role;
 use crate::http::request::limits::LimitClass;
+use crate::http::request::parameter::{CURSOR, LIMIT};
 use crate::http::request::requirements::{AuditRule, Callers, Requirements};
 use crate::http::route::{Access, READ, Route};
 use crate::http::snapshots;
@@ -22,7 +25,9 @@ pub(super) static SNAPSHOTS: [Route; 4] = [
             ),
             |admission| admission.to(snapshots::list),
         ),
-        summary: Some("the snapshots of a profile, the newest first"),
+        summary: "the snapshots of a profile, the newest first",
+        operation: Operation::new(Tag::History, &[Answer::new(200, &[Content::json("SnapshotPage")])])
+            .query(&[&LIMIT, &CURSOR]),
     },
     Route {
         path: "/api/v2/profile/{user_id}/snapshots",
@@ -37,7 +42,13 @@ pub(super) static SNAPSHOTS: [Route; 4] = [
             .with_reason(),
             |admission| admission.to(snapshots::take),
         ),
-        summary: Some("takes a snapshot of a profile"),
+        summary: "takes a snapshot of a profile",
+        operation: Operation::new(
+            Tag::History,
+            &[Answer::new(201, &[Content::json("Snapshot")]).headers(&["Location"])],
+        )
+        .body(BodyDescription::new(&[Content::json("SnapshotRequest")], snapshots::MAX_BODY).optional())
+        .problems(&[Code::Invalid, Code::TooManySnapshots]),
     },
     Route {
         path: "/api/v2/profile/{user_id}/snapshots/{id}",
@@ -51,7 +62,9 @@ pub(super) static SNAPSHOTS: [Route; 4] = [
             ),
             |admission| admission.to(snapshots::get),
         ),
-        summary: Some("a snapshot, and the profile as it was then"),
+        summary: "a snapshot, and the profile as it was then",
+        operation: Operation::new(Tag::History, &[Answer::new(200, &[Content::json("SnapshotWithProfile")])])
+            .problems(&[Code::UnknownSnapshot]),
     },
     Route {
         path: "/api/v2/profile/{user_id}/snapshots/{id}",
@@ -66,6 +79,7 @@ pub(super) static SNAPSHOTS: [Route; 4] = [
             .with_reason(),
             |admission| admission.to(snapshots::remove),
         ),
-        summary: Some("removes a snapshot"),
+        summary: "removes a snapshot",
+        operation: Operation::new(Tag::History, &[Answer::new(204, &[])]).problems(&[Code::UnknownSnapshot]),
     },
 ];

@@ -11,4 +11,4 @@ mod write;
 pub(super) use list::{get, list};
 pub(super) use render::snapshot as snapshot_json;
 pub(crate) use state::SnapshotState;
-pub(super) use write::{remove, take};
+pub(super) use write::{MAX_BODY, remove, take};

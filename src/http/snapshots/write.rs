@@ -19,7 +19,7 @@ use crate::http::request::in_flight::Purpose;
 use crate::json_object::JsonObject;
 
 /// Maximum size of the body, in bytes.
-const MAX_BODY: usize = 1024;
+pub(in crate::http) const MAX_BODY: usize = 1024;
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// The body, which may be left out.

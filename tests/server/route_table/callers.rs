@@ -8,13 +8,13 @@ use crate::token::{Token, now};
 pub(super) const OTHER: &str = "usr_SomebodyElse01";
 
 /// A caller, and what the contract says about it.
-pub(super) struct Caller {
-    pub(super) name: &'static str,
-    pub(super) token: Option<Token>,
+pub(crate) struct Caller {
+    pub(crate) name: &'static str,
+    pub(crate) token: Option<Token>,
 }
 
 impl Caller {
-    pub(super) fn claim(&self, name: &str) -> &str {
+    pub(crate) fn claim(&self, name: &str) -> &str {
         self.token.as_ref().and_then(|token| token.claims[name].as_str()).unwrap_or_default()
     }
 
@@ -34,7 +34,7 @@ impl Caller {
     }
 }
 
-pub(super) fn callers() -> Vec<Caller> {
+pub(crate) fn callers() -> Vec<Caller> {
     let caller = |name, role: &str, subject: &str, scope: &str| Caller {
         name,
         token: Some(Token::new(role, subject, scope).with("amr", json!(["mfa"])).with("auth_time", now())),

@@ -13,19 +13,19 @@ const NO_SNAPSHOT: &str = "snap_00000000-0000-7000-8000-000000000000";
 const NO_KEY: &str = "00000000000000000000000000000000";
 
 /// A request for a route, and what the answer is for those who are admitted.
-pub(super) struct Probe {
-    pub(super) rule: Rule,
-    pub(super) path: String,
-    pub(super) body: Option<(&'static str, String)>,
+pub(crate) struct Probe {
+    pub(crate) rule: Rule,
+    pub(crate) path: String,
+    pub(crate) body: Option<(&'static str, String)>,
     /// The status of the answer to those who are admitted; 0 if it depends on the caller.
-    pub(super) admitted: u16,
+    pub(crate) admitted: u16,
     /// Whether the call is admitted and recorded, and fails then.
-    pub(super) fails_late: bool,
+    pub(crate) fails_late: bool,
 }
 
 /// Who is admitted.
 #[derive(Clone, Copy)]
-pub(super) enum Rule {
+pub(crate) enum Rule {
     /// Everyone.
     All,
     /// Every caller with a token or session.
@@ -63,7 +63,7 @@ pub(super) enum Rule {
 /// Returns the probe of a route. A route that is not here fails the test: add what the contract says about it.
 ///
 /// `parameter` is the parameter of the query that decides which requirements apply.
-pub(super) fn probe(method: &str, path: &str, parameter: Option<&str>) -> Probe {
+pub(crate) fn probe(method: &str, path: &str, parameter: Option<&str>) -> Probe {
     let get =
         |rule, path: &str, admitted| Probe { rule, path: path.to_owned(), body: None, admitted, fails_late: false };
     let json = |rule, path: &str, body: Value, admitted| Probe {
@@ -203,9 +203,25 @@ pub(super) fn probe(method: &str, path: &str, parameter: Option<&str>) -> Probe 
         ("GET" | "HEAD", "/docs/{name}") => get(Rule::All, "/docs/http", 200),
         (
             "GET" | "HEAD",
-            "/problems" | "/health/live" | "/health/ready" | "/metrics" | "/version" | "/api/v2/schemas",
+            "/problems"
+            | "/health/live"
+            | "/health/ready"
+            | "/metrics"
+            | "/version"
+            | "/api/v2/schemas"
+            | "/api/docs"
+            | "/api/v2/openapi.json",
         ) => get(Rule::All, path, 200),
         _ => panic!("`{method} {path}` is not in this table: say who may call it"),
+    }
+}
+
+/// Whether the handler is called for a caller, if the user shares everything.
+pub(crate) fn is_admitted(probe: &Probe, caller: &Caller) -> bool {
+    match probe.rule {
+        // The handler says that there is no such user.
+        Rule::Erasers => caller.claim("role") == "admin" && caller.has("profile:read"),
+        rule => refusal(rule, caller, true).is_none(),
     }
 }
 
