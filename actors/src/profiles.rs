@@ -28,7 +28,7 @@ use crate::options::Options;
 use crate::outlet::OutletSender;
 use crate::ports::Ports;
 use crate::priority::Share;
-use crate::reading::{Reading, View};
+use crate::reading::{ReadProvenance, Reading, View, ViewWithProvenance};
 use crate::reply::{Reply, Status};
 use crate::request::{
     ApplyFeedEvent, CursorPast, Request, Subscribe, SubscribeOutcome, Subscription, UserCounters, WriteConsent,
@@ -164,6 +164,21 @@ impl Profiles {
         point: HistoryPoint,
     ) -> Result<Result<View, HistoryFault>, ReadError> {
         self.runtime.view_at(user, viewer, schema, point).await
+    }
+
+    /// Returns the profile as [`Self::view_at`] does, and where its values came from when the revision was made. What events
+    /// that made no revision have changed of that since is not in it, although [`Self::read`] shows it of the newest one.
+    ///
+    /// # Errors
+    /// As [`Self::view_at`].
+    pub async fn provenance_at(
+        &self,
+        user: UserId,
+        viewer: &Viewer,
+        reading: ReadProvenance,
+        point: HistoryPoint,
+    ) -> Result<Result<ViewWithProvenance, HistoryFault>, ReadError> {
+        self.runtime.provenance_at(user, viewer, reading, point).await
     }
 
     /// Returns the difference between the profile at two points in its history, both under today's mask. `None` stands for the

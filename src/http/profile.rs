@@ -18,7 +18,7 @@ use domain::table::LeafSet;
 use super::audit::Disclosed;
 use super::history;
 use super::origin;
-use super::problem::{Code, Problem};
+use super::problem::Problem;
 use super::read_state::ProfileReadState;
 use super::request::access::read_within;
 use super::request::caller::Caller;
@@ -43,8 +43,8 @@ pub(super) async fn get(context: &RequestContext, state: Data<ProfileReadState>)
     let fields = query::list(context.query(), "fields").map(|names| serialize::parse_fields(&names, schema));
     let past = history::of_view(context.query())?;
     if include::asks_for_provenance(context.query())? {
-        refuse_past(past.is_some())?;
-        return get_with_provenance(context, &state, schema, fields, started).await;
+        // Boxed, so that reads without it do not carry its state.
+        return Box::pin(get_with_provenance(context, &state, (schema, fields, past), started)).await;
     }
     let view = match past {
         None => {
@@ -73,30 +73,28 @@ async fn read_past(
     Ok(view)
 }
 
-/// Refuses requests for the provenance of an earlier revision, which must not be answered with that of the newest.
-fn refuse_past(is_past: bool) -> Result<(), Problem> {
-    match is_past {
-        true => Err(Problem::new(
-            Code::InvalidParameter,
-            "`include` is served for the newest revision only: leave it out, or `revision` and `as_of`",
-        )),
-        false => Ok(()),
-    }
-}
-
 /// Answers with the view, and with the source of each value that it shows. A source can change without a new revision, so
 /// the answer has no entity tag.
 async fn get_with_provenance(
     context: &RequestContext,
     state: &ProfileReadState,
-    schema: SchemaVersion,
-    fields: Option<LeafSet>,
+    (schema, fields, past): (SchemaVersion, Option<LeafSet>, Option<HistoryPoint>),
     started: Instant,
 ) -> Result<HttpResponse, Problem> {
     let caller = &*context.caller;
     let reading = ReadProvenance { schema, leaves: fields.unwrap_or(LeafSet::ALL) };
-    let read = state.profiles.read(context.user()?, &caller.viewer, reading);
-    let ViewWithProvenance { view, provenance } = read_within(state.request_timeout, &caller.viewer, read).await?;
+    let ViewWithProvenance { view, provenance } = match past {
+        None => {
+            let read = state.profiles.read(context.user()?, &caller.viewer, reading);
+            read_within(state.request_timeout, &caller.viewer, read).await?
+        }
+        Some(point) => {
+            let read = state.profiles.provenance_at(context.user()?, &caller.viewer, reading, point);
+            let past = history::past(read_within(state.request_timeout, &caller.viewer, read).await?)?;
+            context.note("revision", history::audited(past.view.revision));
+            past
+        }
+    };
     let leaves = fields.map_or(view.class.leaves(), |fields| fields.and(view.class.leaves()));
     context.disclose(Disclosed::new(leaves, view.generation));
     let cache_hit = caller.sees_serving().then_some(view.cache_hit);

@@ -51,6 +51,7 @@ mod logs;
 mod origin;
 mod overload;
 mod pages;
+mod past_sources;
 mod pipeline;
 mod profile;
 mod quarantine;
