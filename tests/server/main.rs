@@ -69,6 +69,7 @@ mod sse;
 mod standards;
 mod start_and_stop;
 mod tickets;
+mod time_zones;
 mod tokens;
 mod transport;
 mod unread;

@@ -19,9 +19,12 @@ pub(in crate::http) fn of_view(text: &str) -> Result<Option<HistoryPoint>, Probl
             Some(revision) => Ok(Some(HistoryPoint::Revision(revision))),
             None => Err(invalid("revision", "it must be a whole number")),
         },
-        (None, Some(as_of)) => match instant(&as_of) {
+        (None, Some(as_of)) => match parse_micros(&as_of) {
             Some(instant) => Ok(Some(HistoryPoint::AsOf(instant))),
-            None => Err(invalid("as_of", "it must be a time as in RFC 3339, with `Z` or an offset")),
+            None => {
+                let advice = "it must be a time as in RFC 3339, with `Z` or an offset";
+                Err(invalid("as_of", plus_advice(&as_of).unwrap_or(advice)))
+            }
         },
     }
 }
@@ -34,11 +37,11 @@ pub(super) fn required(text: &str, name: &'static str) -> Result<HistoryPoint, P
     let advice = "it must be a revision, the id of a snapshot, or a time as in RFC 3339";
     let given = query::single(text, name)?.ok_or_else(|| invalid(name, advice))?;
     let point = if given.starts_with("snap_") {
-        Some(HistoryPoint::Snapshot(given.into_owned()))
+        Some(HistoryPoint::Snapshot(given.to_string()))
     } else {
-        number(&given).map(HistoryPoint::Revision).or_else(|| instant(&given).map(HistoryPoint::AsOf))
+        number(&given).map(HistoryPoint::Revision).or_else(|| parse_micros(&given).map(HistoryPoint::AsOf))
     };
-    point.ok_or_else(|| invalid(name, advice))
+    point.ok_or_else(|| invalid(name, plus_advice(&given).unwrap_or(advice)))
 }
 
 /// Parses a revision. A number that is too large for one is greater than any.
@@ -47,9 +50,11 @@ fn number(text: &str) -> Option<u64> {
     is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
-/// Parses an instant. In a query, a `+` that is not percent-encoded is a space; no time has a space elsewhere.
-fn instant(text: &str) -> Option<i64> {
-    parse_micros(&text.replace(' ', "+"))
+/// Returns what to do about a value that would be a time if a space in it were a `+`: in a query, a `+` that is not
+/// percent-encoded is a space.
+fn plus_advice(text: &str) -> Option<&'static str> {
+    let is_time = text.contains(' ') && parse_micros(&text.replace(' ', "+")).is_some();
+    is_time.then_some("write the `+` of an offset as `%2B`, because a `+` in a query is a space")
 }
 
 /// Returns the problem of a parameter that is not valid.
@@ -70,7 +75,6 @@ mod tests {
             ("since=snap_x", HistoryPoint::Snapshot("snap_x".to_owned())),
             ("since=2026-01-20T12:00:00Z", HistoryPoint::AsOf(noon)),
             ("since=2026-01-20T17:30:00%2B05:30", HistoryPoint::AsOf(noon)),
-            ("since=2026-01-20T17:30:00+05:30", HistoryPoint::AsOf(noon)),
             // The clocks of New York go from -05:00 to -04:00: both spellings are one instant.
             ("since=2026-01-20T07:00:00-05:00", HistoryPoint::AsOf(noon)),
             ("since=2026-01-20T08:00:00-04:00", HistoryPoint::AsOf(noon)),
@@ -83,6 +87,19 @@ mod tests {
         {
             assert!(required(text, "since").is_err_and(|problem| problem.is(Code::InvalidParameter)), "{text}");
         }
+    }
+
+    #[test]
+    fn a_plus_that_is_not_encoded_is_refused_and_the_answer_says_how_to_write_it() {
+        let advice = |text: &str| plus_advice(&query::single(text, "t").expect("one").expect("a value")).is_some();
+        assert!(advice("t=2026-01-20T17:30:00+05:30") && advice("t=2026-01-20T17:30:00.5%2005:30"));
+        for text in ["t=2026-01-20T17:30:00%2B05:30", "t=2026-01-20+17:30:00Z", "t=+", "t=17", "t="] {
+            assert!(!advice(text), "{text}");
+        }
+        for text in ["since=2026-01-20T17:30:00+05:30", "since=2026-01-20T17:30:00%2005:30"] {
+            assert!(required(text, "since").is_err_and(|problem| problem.is(Code::InvalidParameter)), "{text}");
+        }
+        assert!(of_view("as_of=2026-01-20T17:30:00+05:30").is_err());
     }
 
     #[test]
