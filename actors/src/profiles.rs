@@ -129,13 +129,19 @@ impl Profiles {
     /// The user is unknown, or hidden from the viewer, which looks the same; a limit is reached; or the stored state cannot
     /// be read.
     pub async fn view(&self, user: UserId, viewer: &Viewer, schema: SchemaVersion) -> Result<View, ReadError> {
-        let metrics = &self.runtime.services.metrics;
-        if let Some(hit) = self.runtime.cached_view(&user, viewer, schema) {
-            metrics.view_hit.increment(1);
+        if let Some(hit) = self.cached_view(&user, viewer, schema) {
             return Ok(hit);
         }
-        metrics.view_miss.increment(1);
+        self.runtime.services.metrics.view_miss.increment(1);
         self.runtime.read_view(user, viewer, schema).await
+    }
+
+    /// Returns the profile as [`Self::view`] does if the view is in the cache and current. `None` says nothing about whether
+    /// there is such a user.
+    pub fn cached_view(&self, user: &UserId, viewer: &Viewer, schema: SchemaVersion) -> Option<View> {
+        let hit = self.runtime.cached_view(user, viewer, schema)?;
+        self.runtime.services.metrics.view_hit.increment(1);
+        Some(hit)
     }
 
     /// Answers a read of any kind from the newest committed state. The answer is made on this thread.

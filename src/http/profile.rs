@@ -22,7 +22,7 @@ use super::problem::Problem;
 use super::read_state::ProfileReadState;
 use super::request::access::read_within;
 use super::request::caller::Caller;
-use super::request::conditional::{self, Representation};
+use super::request::conditional::{self, EntityTag, Representation};
 use super::request::context::RequestContext;
 use super::request::{content_coding, include, query, schema_version};
 
@@ -148,20 +148,31 @@ fn encoded(view: &View, coding: Option<ContentCoding>) -> (Bytes, Option<Content
     if body.is_empty() { (view.body.clone(), None) } else { (body, Some(coding)) }
 }
 
-/// Returns the entity tag of the view, reduced to `fields` if they were requested, in a content coding.
-pub(super) fn etag(
+/// Returns the entity tag of the view as a header; see [`tag`].
+fn etag(
     epoch: u64,
     caller: &Caller,
     view: &View,
     fields: Option<LeafSet>,
     coding: Option<ContentCoding>,
 ) -> HeaderValue {
+    tag(epoch, caller, view, fields, coding).header()
+}
+
+/// Returns the entity tag of the view, reduced to `fields` if they were requested, in a content coding.
+pub(super) fn tag(
+    epoch: u64,
+    caller: &Caller,
+    view: &View,
+    fields: Option<LeafSet>,
+    coding: Option<ContentCoding>,
+) -> EntityTag {
     // Responses of the same revision differ in the member `cache_hit`, if the caller may see it.
     let is_weak = fields.is_some() && caller.sees_serving();
     // Hidden fields are treated like unknown ones, so that the ETag does not reveal them.
     let fields = fields.map(|fields| fields.and(view.class.leaves()));
     let representation = Representation { class: view.class, fields, generation: view.generation, coding };
-    conditional::etag(epoch, view.revision, representation, is_weak)
+    EntityTag::new(epoch, view.revision, representation, is_weak)
 }
 
 /// Adds the headers that all answers share.
