@@ -13,7 +13,7 @@ use crate::follower::Followers;
 use crate::history_lane::{HistoryLane, HistoryReader};
 use crate::load_queue::LoadQueue;
 use crate::loader::Loader;
-use crate::metric::Metrics;
+use crate::metric::{HistoryMetrics, Metrics};
 use crate::options::Options;
 use crate::outlet::CursorKey;
 use crate::ports::Ports;
@@ -50,7 +50,7 @@ pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
     };
     let roster = Roster::new(limits, &*ports.entropy);
     let loads = LoadQueue::new(options.hydration_queue);
-    let history = Arc::new(HistoryLane::new(options.history_queue));
+    let history = Arc::new(HistoryLane::new(options.history_queue, HistoryMetrics::register()));
     let (threads, history_threads) = (options.hydration_threads.max(1), options.history_threads.max(1));
     let shard_key = ShardKey::new(&*ports.entropy);
     let store = Arc::clone(&ports.store);

@@ -6,21 +6,35 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use domain::port::store::{ProfileStore, StoreError};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use crate::error::{Busy, ReadError};
+use crate::metric::HistoryMetrics;
 
-/// Work on the store that answers its asker.
-type Job = Box<dyn FnOnce(&dyn ProfileStore) + Send>;
+/// A read that waits.
+struct Job {
+    /// Works on the store and answers the asker; `None` if the asker had gone before.
+    work: Box<dyn FnOnce(&dyn ProfileStore) -> Option<Outcome> + Send>,
+    asked: Instant,
+}
+
+/// How a read ended.
+#[derive(Debug, Clone, Copy)]
+enum Outcome {
+    Done,
+    Failed,
+}
 
 /// Reads through history that wait.
 pub(crate) struct HistoryLane {
     waiting: Mutex<WaitingJobs>,
     filled: Condvar,
     max_waiting: usize,
+    metrics: HistoryMetrics,
 }
 
 #[derive(Default)]
@@ -31,8 +45,8 @@ struct WaitingJobs {
 
 impl HistoryLane {
     /// Returns an empty queue. At most `max_waiting` reads may wait.
-    pub(crate) fn new(max_waiting: usize) -> Self {
-        Self { waiting: Mutex::default(), filled: Condvar::new(), max_waiting }
+    pub(crate) fn new(max_waiting: usize, metrics: HistoryMetrics) -> Self {
+        Self { waiting: Mutex::default(), filled: Condvar::new(), max_waiting, metrics }
     }
 
     /// Has `read` done on a thread of the lane, and waits for its result. A read whose asker no longer waits is not begun.
@@ -44,12 +58,17 @@ impl HistoryLane {
         read: impl FnOnce(&dyn ProfileStore) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ReadError> {
         let (answer, result) = oneshot::channel();
-        self.push(Box::new(move |store| {
-            if !answer.is_closed() {
-                // The asker may have stopped waiting.
-                let _ = answer.send(run(|| read(store)));
+        let work = move |store: &dyn ProfileStore| {
+            if answer.is_closed() {
+                return None;
             }
-        }))?;
+            let result = run(|| read(store));
+            let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Failed };
+            // The asker may have stopped waiting.
+            let _ = answer.send(result);
+            Some(outcome)
+        };
+        self.push(Job { work: Box::new(work), asked: Instant::now() })?;
         // A lane that is closed drops its jobs.
         result.await.unwrap_or(Err(ReadError::Busy))
     }
@@ -57,9 +76,11 @@ impl HistoryLane {
     fn push(&self, job: Job) -> Result<(), Busy> {
         let mut waiting = self.waiting.lock();
         if waiting.is_closed || waiting.jobs.len() >= self.max_waiting {
+            self.metrics.refused.increment(1);
             return Err(Busy);
         }
         waiting.jobs.push_back(job);
+        self.metrics.waiting.set(waiting.jobs.len() as f64);
         drop(waiting);
         self.filled.notify_one();
         Ok(())
@@ -76,6 +97,7 @@ impl HistoryLane {
         let mut waiting = self.waiting.lock();
         waiting.is_closed = true;
         let dropped = std::mem::take(&mut waiting.jobs);
+        self.metrics.waiting.set(0.0);
         drop(waiting);
         self.filled.notify_all();
         drop(dropped);
@@ -87,7 +109,9 @@ impl HistoryLane {
         while wait && waiting.jobs.is_empty() && !waiting.is_closed {
             self.filled.wait(&mut waiting);
         }
-        waiting.jobs.pop_front()
+        let job = waiting.jobs.pop_front();
+        self.metrics.waiting.set(waiting.jobs.len() as f64);
+        job
     }
 }
 
@@ -124,8 +148,18 @@ impl HistoryReader {
 
     /// Does one read. Returns `false` if there is none.
     pub(crate) fn step(&self, wait: bool) -> bool {
-        let Some(job) = self.lane.take(wait) else { return false };
-        job(self.store.as_ref());
+        let Some(Job { work, asked }) = self.lane.take(wait) else { return false };
+        let (metrics, begun) = (&self.lane.metrics, Instant::now());
+        let Some(outcome) = work(self.store.as_ref()) else {
+            metrics.abandoned.increment(1);
+            return true;
+        };
+        metrics.wait.record(begun - asked);
+        metrics.read.record(begun.elapsed());
+        match outcome {
+            Outcome::Done => metrics.done.increment(1),
+            Outcome::Failed => metrics.failed.increment(1),
+        }
         true
     }
 }

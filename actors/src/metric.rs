@@ -22,6 +22,9 @@ domain::metric_table! {
     LIVE_FRAMES = Counter "profile_live_frames_total" ["kind"] Count: "Frames handed to live subscribers, by kind.";
     LIVE_COALESCED = Counter "profile_live_coalesced_total" [] Count: "Frames that were merged into another because their subscriber was slow.";
     PATCH_BYTES = Histogram "profile_patch_bytes" [] Bytes: "Size of a patch to live subscribers.";
+    HISTORY_WAITING = Gauge "profile_history_reads_waiting" [] Count: "Reads through history that wait for a thread now, as `actors.history_queue` bounds them.";
+    HISTORY_READS = Counter "profile_history_reads_total" ["result"] Count: "Reads through history that needed the store, by result: done, failed, refused (too many waited), or abandoned (its caller had gone before it began).";
+    HISTORY_DURATION = Histogram "profile_history_read_duration_seconds" ["stage"] Seconds: "Time of reads through history: `wait` for a thread, and `read` on it.";
     FRESHNESS = Histogram "profile_freshness_seconds" [] Seconds: "Time from the `time` of an event to its being visible to readers.";
     COMPLETENESS_PCT = Histogram "profile_completeness_pct" [] Percent: "Completeness of a profile at each of its revisions.";
     SNAPSHOTS = Counter "profile_snapshots_total" [] Count: "Snapshots that were taken on request.";
@@ -135,6 +138,34 @@ impl Metrics {
             FrameKind::Completeness => &self.frames_completeness,
             FrameKind::Erased => &self.frames_erased,
             FrameKind::Gone | FrameKind::Resync => &self.frames_gone,
+        }
+    }
+}
+
+/// The handles of the metrics of reads through history.
+pub(crate) struct HistoryMetrics {
+    pub(crate) waiting: Gauge,
+    pub(crate) done: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) refused: Counter,
+    pub(crate) abandoned: Counter,
+    pub(crate) wait: Histogram,
+    pub(crate) read: Histogram,
+}
+
+impl HistoryMetrics {
+    /// Registers the metrics with the recorder that is installed now.
+    pub(crate) fn register() -> Self {
+        let reads = |result| metrics::counter!(HISTORY_READS.name, "result" => result);
+        let stage = |stage| metrics::histogram!(HISTORY_DURATION.name, "stage" => stage);
+        Self {
+            waiting: metrics::gauge!(HISTORY_WAITING.name),
+            done: reads("done"),
+            failed: reads("failed"),
+            refused: reads("refused"),
+            abandoned: reads("abandoned"),
+            wait: stage("wait"),
+            read: stage("read"),
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::options::Options;
 use crate::outlet::OutletSender;
 use crate::ports::Ports;
 use crate::priority::Share;
-use crate::reading::{Reading, View};
+use crate::reading::{ReadProvenance, Reading, View, ViewWithProvenance};
 use crate::reply::{Reply, Status};
 use crate::request::{
     ApplyFeedEvent, CursorPast, Request, Subscribe, SubscribeOutcome, Subscription, UserCounters, WriteConsent,
@@ -129,13 +129,19 @@ impl Profiles {
     /// The user is unknown, or hidden from the viewer, which looks the same; a limit is reached; or the stored state cannot
     /// be read.
     pub async fn view(&self, user: UserId, viewer: &Viewer, schema: SchemaVersion) -> Result<View, ReadError> {
-        let metrics = &self.runtime.services.metrics;
-        if let Some(hit) = self.runtime.cached_view(&user, viewer, schema) {
-            metrics.view_hit.increment(1);
+        if let Some(hit) = self.cached_view(&user, viewer, schema) {
             return Ok(hit);
         }
-        metrics.view_miss.increment(1);
+        self.runtime.services.metrics.view_miss.increment(1);
         self.runtime.read_view(user, viewer, schema).await
+    }
+
+    /// Returns the profile as [`Self::view`] does if the view is in the cache and current. `None` says nothing about whether
+    /// there is such a user.
+    pub fn cached_view(&self, user: &UserId, viewer: &Viewer, schema: SchemaVersion) -> Option<View> {
+        let hit = self.runtime.cached_view(user, viewer, schema)?;
+        self.runtime.services.metrics.view_hit.increment(1);
+        Some(hit)
     }
 
     /// Answers a read of any kind from the newest committed state. The answer is made on this thread.
@@ -164,6 +170,21 @@ impl Profiles {
         point: HistoryPoint,
     ) -> Result<Result<View, HistoryFault>, ReadError> {
         self.runtime.view_at(user, viewer, schema, point).await
+    }
+
+    /// Returns the profile as [`Self::view_at`] does, and where its values came from when the revision was made. What events
+    /// that made no revision have changed of that since is not in it, although [`Self::read`] shows it of the newest one.
+    ///
+    /// # Errors
+    /// As [`Self::view_at`].
+    pub async fn provenance_at(
+        &self,
+        user: UserId,
+        viewer: &Viewer,
+        reading: ReadProvenance,
+        point: HistoryPoint,
+    ) -> Result<Result<ViewWithProvenance, HistoryFault>, ReadError> {
+        self.runtime.provenance_at(user, viewer, reading, point).await
     }
 
     /// Returns the difference between the profile at two points in its history, both under today's mask. `None` stands for the

@@ -1,5 +1,5 @@
-//! Laws of reads through history: a search by revision or by instant finds what was published, however checkpoints cut the
-//! history; a difference leads from one view to the other under any mask; and the list of revisions says what each changed.
+//! Laws of reads through history: a search by revision or by instant finds what was published, and where its values came
+//! from then, however checkpoints cut the history; a difference leads from one view to the other under any mask; and the list of revisions says what each changed.
 //!
 //! `LAW_SEED` repeats one history.
 
@@ -11,13 +11,14 @@ use domain::access::Viewer;
 use domain::day::Day;
 use domain::id::{ProfileId, UserId};
 use domain::mask_class::MaskClass;
+use domain::pipeline::explain::{explain, provenance};
 use domain::pipeline::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, roll, serialize};
 use domain::port::journal::Record;
 use domain::publication::operations_between;
 use domain::record::{Cause, PastOutcome, PastSearch, PastTarget, RevisionList, VisibleCause, pack};
 use domain::schema_version::SchemaVersion;
 use domain::state::UserState;
-use domain::table::LeafSet;
+use domain::table::{FIELDS, LeafSet};
 use serde_json::Value;
 
 use crate::random_histories::{Random, Stored, event, masks, rules};
@@ -110,6 +111,28 @@ fn check_state(state: &UserState, expected: u64, steps: &[FinishedChange]) {
     assert_eq!((state.profile_hash(), state.envelope), (step.state.profile_hash(), step.state.envelope));
 }
 
+/// Asserts that each revision is found with the sources that it was read with when it was made, whatever events have followed
+/// without a revision.
+fn check_sources(stored: &Stored, steps: &[FinishedChange]) {
+    for step in revisions(steps) {
+        let made = found(stored, PastTarget::Made(step.state.envelope.revision));
+        assert_eq!(pack(&made), pack(&step.state), "revision {}", made.envelope.revision);
+        assert_eq!(provenance(&made, LeafSet::ALL), provenance(&step.state, LeafSet::ALL));
+        for field in &FIELDS {
+            assert_eq!(explain(&made, field.leaf), explain(&step.state, field.leaf));
+        }
+    }
+}
+
+/// Returns how many events changed where a value comes from, and made no revision.
+fn changes_of_sources(steps: &[FinishedChange]) -> usize {
+    let changes = |pair: &[FinishedChange]| {
+        let [before, after] = [0, 1].map(|place: usize| provenance(&pair[place].state, LeafSet::ALL));
+        pair[1].delta.is_none() && before != after
+    };
+    steps.windows(2).filter(|pair| changes(pair)).count()
+}
+
 fn check_instants(stored: &Stored, steps: &[FinishedChange]) {
     let revisions = revisions(steps);
     let first = revisions[0].state.envelope.generated_at;
@@ -167,11 +190,11 @@ fn check_list(stored: &Stored, steps: &[FinishedChange], random: &mut Random) {
     }
 }
 
-/// Returns how many bases the history had.
-fn run(seed: u64) -> usize {
+/// Returns how many bases the history had, and how many events that changed nothing but sources.
+fn run(seed: u64) -> (usize, usize) {
     let mut random = Random(seed);
     let steps = history(&mut random);
-    let Some(head) = steps.last().map(|step| &step.state) else { return 0 };
+    let Some(head) = steps.last().map(|step| &step.state) else { return (0, 0) };
     let stored = store(&steps, &mut random);
     let newest = head.envelope.revision;
     for revision in 1..=newest {
@@ -179,7 +202,9 @@ fn run(seed: u64) -> usize {
     }
     for beyond in [newest + 1, u64::MAX] {
         assert!(matches!(search(&stored, PastTarget::Revision(beyond)), PastOutcome::NotReached));
+        assert!(matches!(search(&stored, PastTarget::Made(beyond)), PastOutcome::NotReached));
     }
+    check_sources(&stored, &steps);
     check_instants(&stored, &steps);
     check_list(&stored, &steps, &mut random);
     for _ in 0..6 {
@@ -190,7 +215,7 @@ fn run(seed: u64) -> usize {
             check_difference(&from, head, mask);
         }
     }
-    stored.bases.len()
+    (stored.bases.len(), changes_of_sources(&steps))
 }
 
 #[test]
@@ -200,12 +225,14 @@ fn what_was_published_is_found_by_revision_and_by_instant_and_differences_lead_t
         run(seed.parse().expect("LAW_SEED is a number"));
         return;
     }
-    let mut bases = 0;
+    let (mut bases, mut sources) = (0, 0);
     for seed in 0..HISTORIES {
         let run = std::panic::catch_unwind(|| run(seed));
-        bases += run.unwrap_or_else(|_| panic!("the laws do not hold: repeat with LAW_SEED={seed}"));
+        let run = run.unwrap_or_else(|_| panic!("the laws do not hold: repeat with LAW_SEED={seed}"));
+        (bases, sources) = (bases + run.0, sources + run.1);
     }
     assert!(bases > 0, "some histories are long enough for a base");
+    assert!(sources > 100, "some events change nothing but where a value comes from: {sources}");
 }
 
 #[test]
@@ -234,6 +261,10 @@ fn what_history_does_not_reach_is_gone_and_says_how_far_it_reaches() {
         } else {
             check_state(&found(&stored, target), envelope.revision, &steps);
         }
+        // The first one that is left may have got other documents since it was made.
+        let made = search(&stored, PastTarget::Made(envelope.revision));
+        let is_gone = matches!(made, PastOutcome::Gone { retained_from } if retained_from == generated_at);
+        assert_eq!(is_gone, envelope.revision <= revision, "{made:?}");
         let instant = search(&stored, PastTarget::AsOf(envelope.generated_at));
         let is_gone = matches!(instant, PastOutcome::Gone { retained_from } if retained_from == generated_at);
         assert_eq!(is_gone, envelope.generated_at < generated_at, "{instant:?}");

@@ -205,6 +205,7 @@ fn check(stored: &Stored, recorded: &Recorded, is_thinned: bool) {
             continue;
         };
         reachable.push(*revision);
+        check_documents(stored, *revision, state);
         assert!(!found.is_dropped);
         assert_eq!((found_state.envelope, found_state.salts), (state.envelope, state.salts), "revision {revision}");
         assert_eq!(found_state.profile_hash(), state.profile_hash(), "revision {revision}");
@@ -234,6 +235,16 @@ fn check(stored: &Stored, recorded: &Recorded, is_thinned: bool) {
     assert_eq!(report.revisions + report.dropped, recorded.revisions.len() as u64);
     check_search(stored, recorded, &reachable);
     check_snapshots(stored, recorded);
+}
+
+/// Asserts that a revision that stays is found with the documents that it was made with.
+fn check_documents(stored: &Stored, revision: u64, state: &UserState) {
+    let mut search = PastSearch::new(PastTarget::Made(revision));
+    stored.visit(&mut search);
+    match search.finish() {
+        PastOutcome::Found(made) => assert_eq!(pack(&made), pack(state), "revision {revision}"),
+        other => panic!("revision {revision}: {other:?}"),
+    }
 }
 
 /// Asserts that a search by number or by time finds the revision of then, or says that it was dropped.

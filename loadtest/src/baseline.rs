@@ -1,5 +1,5 @@
 //! The baseline for reads: a bare actix handler in a process of its own that sends a prepared response. `/same` sends
-//! headers and body, `/bare` only the body.
+//! headers and body, `/bare` only the body, and a POST to `/pieces` headers and body in pieces, as a stream is sent.
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{Bytes, Data, ServiceConfig};
@@ -15,6 +15,11 @@ use crate::process::Process;
 pub(crate) const SAME: &str = "/same";
 /// The path that returns only the body.
 pub(crate) const BARE: &str = "/bare";
+
+/// The path that takes a body and returns headers and body in pieces.
+pub(crate) const PIECES: &str = "/pieces";
+/// The size of a piece, in bytes.
+const PIECE: usize = 64 * 1_024;
 
 /// The response to send. The handler's process reads it from stdin, as JSON.
 #[derive(Serialize, Deserialize)]
@@ -64,6 +69,19 @@ async fn same(prepared: Data<PreparedResponse>) -> HttpResponse {
     response.body(prepared.body.clone())
 }
 
+async fn pieces(_request: Bytes, prepared: Data<PreparedResponse>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    for (name, value) in &prepared.headers {
+        response.insert_header((name.clone(), value.clone()));
+    }
+    let mut rest = prepared.body.clone();
+    let piece = move || {
+        let piece = rest.split_to(PIECE.min(rest.len()));
+        (!piece.is_empty()).then_some(Ok::<_, std::convert::Infallible>(piece))
+    };
+    response.streaming(futures_util::stream::iter(std::iter::from_fn(piece)))
+}
+
 async fn bare(prepared: Data<PreparedResponse>) -> HttpResponse {
     HttpResponse::Ok().body(prepared.body.clone())
 }
@@ -82,5 +100,6 @@ pub(crate) fn run(workers: usize) -> Result<()> {
         Data::new(PreparedResponse { headers: headers.context("a header that cannot be sent")?, body: body.into() });
     crate::bare::serve(workers, move |routes: &mut ServiceConfig| {
         routes.app_data(prepared.clone()).route(SAME, web::get().to(same)).route(BARE, web::get().to(bare));
+        routes.route(PIECES, web::post().to(pieces));
     })
 }

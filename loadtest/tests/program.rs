@@ -23,7 +23,7 @@ fn help_has_examples_and_list_shows_the_settings() {
     assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).contains("loadtest run --quick"));
     let list = String::from_utf8(loadtest(&["list"]).stdout).expect("text");
     let attacks = ["neighbours", "amplification", "bodies", "existence"];
-    for name in ["read", "post", "live", "fanout", "ingest", "warm", "erasure"].into_iter().chain(attacks) {
+    for name in ["read", "post", "live", "fanout", "ingest", "warm", "erasure", "batch"].into_iter().chain(attacks) {
         assert!(list.contains(&format!("kind = \"{name}\"")), "{list}");
     }
 }

@@ -18,11 +18,11 @@ use domain::table::LeafSet;
 use super::audit::Disclosed;
 use super::history;
 use super::origin;
-use super::problem::{Code, Problem};
+use super::problem::Problem;
 use super::read_state::ProfileReadState;
 use super::request::access::read_within;
 use super::request::caller::Caller;
-use super::request::conditional::{self, Representation};
+use super::request::conditional::{self, EntityTag, Representation};
 use super::request::context::RequestContext;
 use super::request::parameter::FIELDS;
 use super::request::{content_coding, include, query, schema_version};
@@ -44,8 +44,8 @@ pub(super) async fn get(context: &RequestContext, state: Data<ProfileReadState>)
     let fields = query::list(context.query(), &FIELDS).map(|names| serialize::parse_fields(&names, schema));
     let past = history::of_view(context.query())?;
     if include::asks_for_provenance(context.query())? {
-        refuse_past(past.is_some())?;
-        return get_with_provenance(context, &state, schema, fields, started).await;
+        // Boxed, so that reads without it do not carry its state.
+        return Box::pin(get_with_provenance(context, &state, (schema, fields, past), started)).await;
     }
     let view = match past {
         None => {
@@ -74,30 +74,28 @@ async fn read_past(
     Ok(view)
 }
 
-/// Refuses requests for the provenance of an earlier revision, which must not be answered with that of the newest.
-fn refuse_past(is_past: bool) -> Result<(), Problem> {
-    match is_past {
-        true => Err(Problem::new(
-            Code::InvalidParameter,
-            "`include` is served for the newest revision only: leave it out, or `revision` and `as_of`",
-        )),
-        false => Ok(()),
-    }
-}
-
 /// Answers with the view, and with the source of each value that it shows. A source can change without a new revision, so
 /// the answer has no entity tag.
 async fn get_with_provenance(
     context: &RequestContext,
     state: &ProfileReadState,
-    schema: SchemaVersion,
-    fields: Option<LeafSet>,
+    (schema, fields, past): (SchemaVersion, Option<LeafSet>, Option<HistoryPoint>),
     started: Instant,
 ) -> Result<HttpResponse, Problem> {
     let caller = &*context.caller;
     let reading = ReadProvenance { schema, leaves: fields.unwrap_or(LeafSet::ALL) };
-    let read = state.profiles.read(context.user()?, &caller.viewer, reading);
-    let ViewWithProvenance { view, provenance } = read_within(state.request_timeout, &caller.viewer, read).await?;
+    let ViewWithProvenance { view, provenance } = match past {
+        None => {
+            let read = state.profiles.read(context.user()?, &caller.viewer, reading);
+            read_within(state.request_timeout, &caller.viewer, read).await?
+        }
+        Some(point) => {
+            let read = state.profiles.provenance_at(context.user()?, &caller.viewer, reading, point);
+            let past = history::past(read_within(state.request_timeout, &caller.viewer, read).await?)?;
+            context.note("revision", history::audited(past.view.revision));
+            past
+        }
+    };
     let leaves = fields.map_or(view.class.leaves(), |fields| fields.and(view.class.leaves()));
     context.disclose(Disclosed::new(leaves, view.generation));
     let cache_hit = caller.sees_serving().then_some(view.cache_hit);
@@ -151,20 +149,31 @@ fn encoded(view: &View, coding: Option<ContentCoding>) -> (Bytes, Option<Content
     if body.is_empty() { (view.body.clone(), None) } else { (body, Some(coding)) }
 }
 
-/// Returns the entity tag of the view, reduced to `fields` if they were requested, in a content coding.
-pub(super) fn etag(
+/// Returns the entity tag of the view as a header; see [`tag`].
+fn etag(
     epoch: u64,
     caller: &Caller,
     view: &View,
     fields: Option<LeafSet>,
     coding: Option<ContentCoding>,
 ) -> HeaderValue {
+    tag(epoch, caller, view, fields, coding).header()
+}
+
+/// Returns the entity tag of the view, reduced to `fields` if they were requested, in a content coding.
+pub(super) fn tag(
+    epoch: u64,
+    caller: &Caller,
+    view: &View,
+    fields: Option<LeafSet>,
+    coding: Option<ContentCoding>,
+) -> EntityTag {
     // Responses of the same revision differ in the member `cache_hit`, if the caller may see it.
     let is_weak = fields.is_some() && caller.sees_serving();
     // Hidden fields are treated like unknown ones, so that the ETag does not reveal them.
     let fields = fields.map(|fields| fields.and(view.class.leaves()));
     let representation = Representation { class: view.class, fields, generation: view.generation, coding };
-    conditional::etag(epoch, view.revision, representation, is_weak)
+    EntityTag::new(epoch, view.revision, representation, is_weak)
 }
 
 /// Adds the headers that all answers share.

@@ -14,7 +14,7 @@ use domain::pipeline::{FinishedChange, serialize};
 use domain::port::clock::Entropy;
 use domain::port::journal::Record;
 use domain::port::store::{LoadVisitor, StoreError};
-use domain::record::{PastOutcome, PastSearch, PastTarget, Replay, RevisionList};
+use domain::record::{PastOutcome, PastSearch, PastTarget, Replay, RevisionList, pack};
 use domain::splitmix64;
 use domain::state::UserState;
 use domain::table::LeafSet;
@@ -51,6 +51,8 @@ struct Published {
     changed: LeafSet,
     /// SHA-256 of the whole document.
     document: [u8; 32],
+    /// SHA-256 of the packed state, with the documents that the revision was made with.
+    state: [u8; 32],
 }
 
 impl Published {
@@ -58,7 +60,8 @@ impl Published {
         let changed = step.delta.as_ref()?.changed();
         let envelope = step.state.envelope;
         let (revision, generated_at) = (envelope.revision, envelope.generated_at);
-        Some(Self { revision, generated_at, changed, document: digest(&step.state) })
+        let state = Sha256::digest(pack(&step.state)).into();
+        Some(Self { revision, generated_at, changed, document: digest(&step.state), state })
     }
 }
 
@@ -126,6 +129,10 @@ impl<'a> Recorded<'a> {
         for _ in 0..3 {
             let picked = &self.published[random.below(self.published.len())];
             check(PastTarget::Revision(picked.revision), picked);
+            let PastOutcome::Found(made) = read(PastTarget::Made(picked.revision)) else {
+                panic!("revision {} of LAW_SEED={seed}", picked.revision)
+            };
+            assert_eq!(<[u8; 32]>::from(Sha256::digest(pack(&made))), picked.state, "LAW_SEED={seed}");
             let instant = picked.generated_at + i64::try_from(random.below(1_500)).expect("small");
             let last = self.published.iter().rfind(|published| published.generated_at <= instant);
             check(PastTarget::AsOf(instant), last.expect("the picked one is before it"));
@@ -276,7 +283,10 @@ fn any_of_ten_thousand_revisions_is_found_in_a_few_reads() {
     let (mut most, mut times) = ((0, 0, 0, 0), Vec::new());
     for step in revisions.iter().step_by(97).chain(revisions.last()) {
         let envelope = step.state.envelope;
-        for target in [PastTarget::Revision(envelope.revision), PastTarget::AsOf(envelope.generated_at + 1)] {
+        let revision = envelope.revision;
+        for target in
+            [PastTarget::Revision(revision), PastTarget::AsOf(envelope.generated_at + 1), PastTarget::Made(revision)]
+        {
             let (mut counted, started) = (CountedSearch::new(target), Instant::now());
             store.reader.load_history(&user, target.since(), &mut counted).expect("the store reads");
             let CountedSearch { search, bases, blocks, block_bytes } = counted;

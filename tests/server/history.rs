@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::http::{Request, Response};
-use crate::test_server::{PROGRAM, TestServer, USER, profile_path, residency, start_at, start_server};
+use crate::test_server::{PROGRAM, TestServer, USER, eventually, profile_path, residency, start_at, start_server};
 use crate::token::Token;
 
 /// When the revisions of [`over_three_days`] are made: one before midnight in India, and two in the next days.
@@ -48,13 +48,13 @@ fn an_instant_gives_what_was_published_then_over_restarts() {
         // The day has turned in India. Nobody has read the profile since, so nothing was published.
         ("2026-01-20T18:30:00Z", first),
         ("2026-01-21T00:00:00%2B05:30", first),
-        ("2026-01-21T00:00:00+05:30", first),
         ("2026-01-21T11:59:59.999999Z", first),
         ("2026-01-21T12:00:00Z", second),
         // Noon in UTC, in the winter and the summer of New York.
         ("2026-01-21T07:00:00-05:00", second),
         ("2026-01-21T08:00:00-04:00", second),
         ("2026-01-21T17:29:59.9%2B05:30", first),
+        ("2026-01-21T17:29:59.9+05:30", first),
         ("2026-01-21T23:59:59Z", second),
         ("2026-01-22T12:00:00Z", third),
     ] {
@@ -259,6 +259,28 @@ fn reads_through_history_have_their_limits_and_leave_their_entries() {
     let citizens =
         entries.iter().filter(|entry| entry["action"] == "profile.diff.read" && entry["category"] == "compliance");
     assert_eq!(citizens.count(), 10, "one for each that was answered");
+}
+
+#[test]
+fn metrics_tell_how_many_reads_went_to_history_and_how_long_they_took() {
+    let server = start_server();
+    server.post_example();
+    let before = server.metric("profile_history_reads_total{result=\"done\"}");
+    let durations =
+        |stage: &str| server.metric(&format!("profile_history_read_duration_seconds_count{{stage=\"{stage}\"}}"));
+    let (waits, reads) = (durations("wait"), durations("read"));
+    for _ in 0..3 {
+        assert_eq!(own(&server, "?revision=1").status, 200);
+    }
+    // A read is counted after it was answered.
+    eventually("the reads are counted", || {
+        server.metric("profile_history_reads_total{result=\"done\"}") == before + 3.0
+    });
+    assert_eq!((durations("wait"), durations("read")), (waits + 3.0, reads + 3.0));
+    for result in ["failed", "refused", "abandoned"] {
+        assert_eq!(server.metric(&format!("profile_history_reads_total{{result=\"{result}\"}}")), 0.0);
+    }
+    assert_eq!(server.metric("profile_history_reads_waiting"), 0.0);
 }
 
 fn cli(server: &TestServer, token: Token, arguments: &[&str]) -> Output {

@@ -238,15 +238,6 @@ fn pages_of_a_configured_origin_may_call_and_others_may_not() {
 }
 
 #[test]
-fn the_provenance_of_an_earlier_revision_is_refused() {
-    let server = served();
-    for query in ["include=provenance&revision=1", "as_of=2026-01-15T10:30:00Z&include=provenance"] {
-        let answer = server.get(&format!("{}?{query}", profile_path(USER)), Token::citizen(USER));
-        assert_eq!((answer.status, answer.problem().as_str()), (400, "invalid-parameter"), "{query}");
-    }
-}
-
-#[test]
 fn a_whole_profile_is_encoded_as_the_caller_prefers_and_its_parts_are_not() {
     let server = served();
     let read = |rest: &str, accepted: &str, tag: Option<&str>| {

@@ -10,8 +10,9 @@ use domain::state::UserState;
 use super::difference::Difference;
 use super::page::{RevisionPage, page};
 use super::point::{HistoryFault, HistoryPoint};
+use super::resolve::PastNeed;
 use crate::error::ReadError;
-use crate::reading::{ReadInput, ReadView, Reading, View};
+use crate::reading::{ReadInput, ReadProvenance, ReadView, Reading, View, ViewWithProvenance};
 use crate::request::{CommittedHead, GetHead, Request};
 use crate::runtime::Runtime;
 
@@ -27,13 +28,38 @@ impl Runtime {
         schema: SchemaVersion,
         point: HistoryPoint,
     ) -> Result<Result<View, HistoryFault>, ReadError> {
+        self.read_at(user, viewer, ReadView { schema }, (point, PastNeed::Profile)).await
+    }
+
+    /// Returns the view of a user at a point, and where its values came from when the revision was made.
+    ///
+    /// # Errors
+    /// As [`Self::view_at`].
+    pub(crate) async fn provenance_at(
+        &self,
+        user: UserId,
+        viewer: &Viewer,
+        reading: ReadProvenance,
+        point: HistoryPoint,
+    ) -> Result<Result<ViewWithProvenance, HistoryFault>, ReadError> {
+        self.read_at(user, viewer, reading, (point, PastNeed::Documents)).await
+    }
+
+    /// Answers a read from the state at a point.
+    async fn read_at<R: Reading>(
+        &self,
+        user: UserId,
+        viewer: &Viewer,
+        reading: R,
+        (point, need): (HistoryPoint, PastNeed),
+    ) -> Result<Result<R::Answer, HistoryFault>, ReadError> {
         let question = async {
             let head = self.visible_head(user, viewer).await?;
-            let past = match self.state_at(user, &head, point).await? {
+            let past = match self.state_at(user, &head, point, need).await? {
                 Ok(past) => past,
                 Err(fault) => return Ok(Err(fault)),
             };
-            self.answer_today(user, viewer, |_, input| ReadView { schema }.answer(&input.of(&past)?).map(Ok)).await
+            self.answer_today(user, viewer, |_, input| reading.answer(&input.of(&past)?).map(Ok)).await
         };
         self.ask_for(user, viewer, question).await
     }
@@ -52,12 +78,12 @@ impl Runtime {
         let question = async {
             let head = self.visible_head(user, viewer).await?;
             let states = async {
-                let from = match self.state_at(user, &head, from).await? {
+                let from = match self.state_at(user, &head, from, PastNeed::Profile).await? {
                     Ok(from) => from,
                     Err(fault) => return Ok(Err(fault)),
                 };
                 let to = match to {
-                    Some(to) => self.state_at(user, &head, to).await?.map(Some),
+                    Some(to) => self.state_at(user, &head, to, PastNeed::Profile).await?.map(Some),
                     None => Ok(None),
                 };
                 Ok::<_, ReadError>(to.map(|to| (from, to)))

@@ -15,6 +15,23 @@ use crate::runtime::Runtime;
 /// The state at a point, or why there is none.
 pub(super) type Resolved = Result<Arc<UserState>, HistoryFault>;
 
+/// What a reader of the past needs of the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PastNeed {
+    /// The profile.
+    Profile,
+    /// The profile, and the documents that its revision was made with.
+    Documents,
+}
+
+/// Where a point is.
+enum Place {
+    /// At the newest revision.
+    Head,
+    /// At an earlier one.
+    Before(PastTarget),
+}
+
 impl Runtime {
     /// Returns a user's state at a point. `head` is the user's committed state.
     ///
@@ -25,7 +42,37 @@ impl Runtime {
         user: UserId,
         head: &Arc<UserState>,
         point: HistoryPoint,
+        need: PastNeed,
     ) -> Result<Resolved, ReadError> {
+        let newest = head.envelope.revision;
+        let target = match (self.place_of(user, head, point).await?, need) {
+            (Err(fault), _) => return Ok(Err(fault)),
+            (Ok(Place::Head), PastNeed::Profile) => return Ok(Ok(Arc::clone(head))),
+            // Events that came after the newest revision may have changed its documents.
+            (Ok(Place::Head), PastNeed::Documents) => PastTarget::Made(newest),
+            (Ok(Place::Before(PastTarget::Revision(revision))), PastNeed::Documents) => PastTarget::Made(revision),
+            (Ok(Place::Before(target)), _) => target,
+        };
+        let outcome = self.history.read(move |store| find(store, &user, target, need)).await?;
+        Ok(match outcome {
+            PastOutcome::Found(state) => Ok(Arc::from(state)),
+            PastOutcome::BeforeFirst => Err(HistoryFault::UnknownRevision),
+            PastOutcome::Gone { retained_from } => Err(HistoryFault::Gone { retained_from }),
+            // The head is durable and not older than the target, so history has lost what leads to it.
+            PastOutcome::NotReached => Err(HistoryFault::Gone { retained_from: head.envelope.generated_at }),
+        })
+    }
+
+    /// Returns where a point is, or why it cannot be read.
+    ///
+    /// # Errors
+    /// As [`Self::state_at`].
+    async fn place_of(
+        &self,
+        user: UserId,
+        head: &UserState,
+        point: HistoryPoint,
+    ) -> Result<Result<Place, HistoryFault>, ReadError> {
         let target = match point {
             HistoryPoint::Revision(revision) => PastTarget::Revision(revision),
             HistoryPoint::AsOf(instant) => PastTarget::AsOf(instant),
@@ -35,24 +82,16 @@ impl Runtime {
             },
         };
         let (envelope, first) = (&head.envelope, head.salts.first_revision);
-        match target {
+        Ok(match target {
             PastTarget::Revision(revision) if !(first..=envelope.revision).contains(&revision) => {
-                return Ok(Err(HistoryFault::UnknownRevision));
+                Err(HistoryFault::UnknownRevision)
             }
             PastTarget::AsOf(instant) if instant > self.services.clock.now_micros().max(envelope.generated_at) => {
-                return Ok(Err(HistoryFault::Future));
+                Err(HistoryFault::Future)
             }
-            PastTarget::Revision(revision) if revision == envelope.revision => return Ok(Ok(Arc::clone(head))),
-            PastTarget::AsOf(instant) if instant >= envelope.generated_at => return Ok(Ok(Arc::clone(head))),
-            _ => {}
-        }
-        let outcome = self.history.read(move |store| find(store, &user, target)).await?;
-        Ok(match outcome {
-            PastOutcome::Found(state) => Ok(Arc::from(state)),
-            PastOutcome::BeforeFirst => Err(HistoryFault::UnknownRevision),
-            PastOutcome::Gone { retained_from } => Err(HistoryFault::Gone { retained_from }),
-            // The head is newer than the target and durable, so history has lost what comes before it.
-            PastOutcome::NotReached => Err(HistoryFault::Gone { retained_from: envelope.generated_at }),
+            PastTarget::Revision(revision) if revision == envelope.revision => Ok(Place::Head),
+            PastTarget::AsOf(instant) if instant >= envelope.generated_at => Ok(Place::Head),
+            earlier => Ok(Place::Before(earlier)),
         })
     }
 
@@ -68,8 +107,20 @@ impl Runtime {
     }
 }
 
-fn find(store: &dyn ProfileStore, user: &UserId, target: PastTarget) -> Result<PastOutcome, StoreError> {
+/// Searches for a state. Blocks.
+fn find(
+    store: &dyn ProfileStore,
+    user: &UserId,
+    target: PastTarget,
+    need: PastNeed,
+) -> Result<PastOutcome, StoreError> {
     let mut search = PastSearch::new(target);
     store.load_history(user, target.since(), &mut search)?;
-    Ok(search.finish())
+    match (search.finish(), target) {
+        // Which revision there was at an instant is known only when it is found.
+        (PastOutcome::Found(state), PastTarget::AsOf(_)) if need == PastNeed::Documents => {
+            find(store, user, PastTarget::Made(state.envelope.revision), need)
+        }
+        (outcome, _) => Ok(outcome),
+    }
 }

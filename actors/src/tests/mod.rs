@@ -9,6 +9,7 @@ mod fixture;
 mod follower;
 mod harness;
 mod history;
+mod history_lane;
 mod live;
 mod model;
 mod path;

@@ -17,6 +17,9 @@ pub enum PastTarget {
     Revision(u64),
     /// The last revision that was generated at this instant or before it, in microseconds since the Unix epoch.
     AsOf(i64),
+    /// The revision with this number, with the very documents that it was made with. Events that followed it and made no
+    /// revision have changed them since.
+    Made(u64),
 }
 
 impl PastTarget {
@@ -26,13 +29,24 @@ impl PastTarget {
         match self {
             Self::Revision(revision) => revision,
             Self::AsOf(_) => 0,
+            // The step that makes it begins with the revision before.
+            Self::Made(revision) => revision.saturating_sub(1),
+        }
+    }
+
+    /// Returns whether a search may begin with a stored state. Of the revision that is looked for, it may have the documents
+    /// of later events.
+    const fn may_begin_with(self, made: DailyPoint) -> bool {
+        match self {
+            Self::Made(revision) => made.revision < revision,
+            Self::Revision(_) | Self::AsOf(_) => !self.is_before(made),
         }
     }
 
     /// Returns whether a revision came after the one that is looked for.
     const fn is_before(self, made: DailyPoint) -> bool {
         match self {
-            Self::Revision(revision) => made.revision > revision,
+            Self::Revision(revision) | Self::Made(revision) => made.revision > revision,
             Self::AsOf(instant) => made.generated_at > instant,
         }
     }
@@ -40,14 +54,14 @@ impl PastTarget {
     /// Returns whether the revision is among dropped ones, if it is not after the revision that follows them.
     const fn is_among(self, dropped: DroppedRevisions) -> bool {
         match self {
-            Self::Revision(revision) => revision > dropped.base,
+            Self::Revision(revision) | Self::Made(revision) => revision > dropped.base,
             Self::AsOf(instant) => instant >= dropped.from,
         }
     }
 
     /// Returns whether no later revision can be the one that is looked for.
     const fn is(self, envelope: &Envelope) -> bool {
-        matches!(self, Self::Revision(revision) if envelope.revision == revision)
+        matches!(self, Self::Revision(revision) | Self::Made(revision) if envelope.revision == revision)
     }
 }
 
@@ -81,7 +95,8 @@ pub struct PastSearch {
 /// The result of a [`PastSearch`].
 #[derive(Debug, Clone)]
 pub enum PastOutcome {
-    /// The state at the revision, with the documents that it had then or before the next revision.
+    /// The state at the revision. Its documents are those that the revision was made with, or, unless the search was for
+    /// these, have what came before the next revision, too.
     Found(Box<UserState>),
     /// The profile's first revision is after the instant.
     BeforeFirst,
@@ -120,7 +135,7 @@ impl PastSearch {
     pub fn finish(self) -> PastOutcome {
         let target = self.target;
         let is_met = |state: &UserState| match target {
-            PastTarget::Revision(_) => target.is(&state.envelope),
+            PastTarget::Revision(_) | PastTarget::Made(_) => target.is(&state.envelope),
             PastTarget::AsOf(_) => true,
         };
         match (self.state.filter(is_met), self.retained_from) {
@@ -191,11 +206,11 @@ impl LoadVisitor for PastSearch {
     fn checkpoint(&mut self, state: Option<Vec<u8>>) -> Result<(), StoreError> {
         *self = Self::new(self.target);
         let Some(state) = state.map(unpack).transpose()? else { return Ok(()) };
-        if self.target.is_before(made(&state)) {
+        if self.target.may_begin_with(made(&state)) {
+            self.start(state);
+        } else {
             self.checkpoint = Some(state.sequence);
             self.pass(made(&state));
-        } else {
-            self.start(state);
         }
         Ok(())
     }
@@ -206,7 +221,7 @@ impl LoadVisitor for PastSearch {
 
     fn base(&mut self, state: Vec<u8>) -> Result<bool, StoreError> {
         let state = unpack(state)?;
-        let is_early_enough = !self.target.is_before(made(&state));
+        let is_early_enough = self.target.may_begin_with(made(&state));
         if is_early_enough {
             self.start(state);
         } else {

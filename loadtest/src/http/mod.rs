@@ -17,6 +17,16 @@ pub(crate) fn get(path: &str, token: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n").into_bytes()
 }
 
+/// Renders a POST of JSON.
+pub(crate) fn post_json(path: &str, json: &str, token: &str) -> Vec<u8> {
+    let length = json.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"
+    )
+    .into_bytes()
+}
+
 /// Renders the request of an administrator to erase a user.
 pub(crate) fn erase(user_id: &str, token: &str) -> Vec<u8> {
     format!(

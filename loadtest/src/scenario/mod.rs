@@ -1,6 +1,7 @@
 //! Scenarios. Each kind has a file with its settings and its run.
 
 mod amplification;
+mod batch;
 mod bodies;
 mod erasure;
 mod existence;
@@ -39,7 +40,8 @@ pub(crate) const ATTACKS: [(&str, &str); 4] = [
 ];
 
 /// The built-in scenarios that measure something special or take long, and run only when they are named.
-pub(crate) const NAMED: [(&str, &str); 3] = [
+pub(crate) const NAMED: [(&str, &str); 4] = [
+    ("batch", include_str!("../../scenarios/batch.toml")),
     ("erasure", include_str!("../../scenarios/erasure.toml")),
     ("export", include_str!("../../scenarios/export.toml")),
     ("warm", include_str!("../../scenarios/warm.toml")),
@@ -72,6 +74,8 @@ pub(crate) enum Scenario {
     Bodies(bodies::BodiesScenario),
     /// Whether hidden users can be told from unknown ids.
     Existence(existence::ExistenceScenario),
+    /// Many profiles in one request.
+    Batch(batch::BatchScenario),
     /// Reads beside bulk exports.
     Export(export::ExportScenario),
     /// Erasures beside events and reads.
@@ -139,6 +143,7 @@ impl Scenario {
                 Self::Amplification(amplification) => amplification.run(environment, &mut report).await,
                 Self::Bodies(bodies) => bodies.run(environment, &mut report).await,
                 Self::Existence(existence) => existence.run(environment, &mut report).await,
+                Self::Batch(batch) => batch.run(environment, &mut report).await,
                 Self::Export(export) => export.run(environment, &mut report).await,
                 Self::Erasure(erasure) => erasure.run(environment, &mut report).await,
                 Self::Warm(warm) => warm.run(environment, &mut report).await,

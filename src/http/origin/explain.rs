@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use actors::reading::ReadExplanation;
 use domain::day::format_instant;
 use domain::pipeline::explain::{ExplainedCandidate, Explanation};
-use domain::table::Leaf;
+use domain::table::{FIELDS, Leaf};
 use serde_json::{Value, json};
 
 use crate::http::audit::Disclosed;
@@ -47,12 +47,13 @@ pub(in crate::http) async fn get(
 /// Returns the field that a pointer leads to, or into.
 fn leaf(pointer: &str) -> Option<Leaf> {
     let mut steps = pointer.split('/').skip(1);
-    let first = steps.next()?;
-    // Names of fields need no escape, and a dot is no part of one.
-    if first.contains('.') {
-        return None;
-    }
-    Leaf::parse(first).or_else(|| Leaf::parse(&format!("{first}.{}", steps.next()?)))
+    // Names of fields need no escape. Nothing is allocated, which would tell a name that has to be put together from others.
+    let (first, second) = (steps.next()?, steps.next());
+    let is_named = |path: &str| match path.split_once('.') {
+        Some((section, name)) => first == section && second == Some(name),
+        None => first == path,
+    };
+    FIELDS.iter().find(|field| is_named(field.path)).map(|field| field.leaf)
 }
 
 fn answer(explanation: &Explanation, revision: u64) -> Value {

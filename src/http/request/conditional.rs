@@ -1,5 +1,8 @@
 //! Conditional requests: entity tags of profiles, `If-None-Match` and `If-Match`.
 
+use std::fmt::{self, Display};
+use std::io::Write;
+
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -36,15 +39,39 @@ impl Representation {
     }
 }
 
-/// Returns the entity tag of a view, such as `"e1-r42-x7"`: the store's epoch, the revision and a hash of the view. It
+/// The entity tag of a view, such as `"e1-r42-x7"`: the store's epoch, the revision and a hash of the view. It
 /// is weak if responses of the same view may differ in their bytes, as those with `cache_hit` do.
-pub(crate) fn etag(epoch: u64, revision: u64, view: Representation, is_weak: bool) -> HeaderValue {
-    use std::io::Write;
-    let mut text = Vec::with_capacity(40);
-    let prefix = if is_weak { "W/" } else { "" };
-    // Writing into a vector cannot fail.
-    let _ = write!(text, "{prefix}\"e{epoch}-r{revision}-x{:x}\"", view.suffix());
-    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static("\"\""))
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EntityTag {
+    epoch: u64,
+    revision: u64,
+    suffix: u32,
+    is_weak: bool,
+}
+
+impl EntityTag {
+    /// Returns the tag of a view.
+    pub(crate) fn new(epoch: u64, revision: u64, view: Representation, is_weak: bool) -> Self {
+        Self { epoch, revision, suffix: view.suffix(), is_weak }
+    }
+
+    /// Returns what stands before the quotes: `W/` if the tag is weak.
+    pub(crate) fn prefix(self) -> &'static str {
+        if self.is_weak { "W/" } else { "" }
+    }
+
+    /// Returns what stands between the quotes.
+    pub(crate) fn opaque(self) -> impl Display {
+        fmt::from_fn(move |out| write!(out, "e{}-r{}-x{:x}", self.epoch, self.revision, self.suffix))
+    }
+
+    /// Returns the tag as the value of a header.
+    pub(crate) fn header(self) -> HeaderValue {
+        let mut text = Vec::with_capacity(40);
+        // Writing into a vector cannot fail.
+        let _ = write!(text, "{}\"{}\"", self.prefix(), self.opaque());
+        HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static("\"\""))
+    }
 }
 
 /// Whether the caller has the representation `etag` already (RFC 9110, section 13.1.2).
@@ -68,6 +95,10 @@ mod tests {
     use domain::table::Leaf;
 
     use super::*;
+
+    fn etag(epoch: u64, revision: u64, view: Representation, is_weak: bool) -> HeaderValue {
+        EntityTag::new(epoch, revision, view, is_weak).header()
+    }
 
     const VIEW: Representation =
         Representation { class: MaskClass::for_profile(LeafSet::ALL), fields: None, generation: 1, coding: None };

@@ -131,20 +131,29 @@ impl ConnectionContext {
         user: UserId,
         outcome: Result<Disclosed, &Problem>,
     ) -> Result<(), Problem> {
-        if is_compliance(caller) {
+        if self.needs_entry(caller) {
             let decision = outcome.err().map_or(AuditDecision::Allowed, Problem::decision);
             let disclosed = outcome.unwrap_or(Disclosed::NOTHING);
             return self.recorder().write(self.entry(caller, Some(user), disclosed, decision)).await;
         }
         match outcome {
-            Ok(disclosed) if caller.role == Role::Service => {
-                let (action, purpose) = (self.requirements.audit.action(), || self.justification.purpose.clone());
-                self.recorder().count_read(caller, action, &user, disclosed, purpose);
-            }
-            Ok(_) => {}
+            Ok(disclosed) => self.count_read(caller, user, disclosed),
             Err(problem) => self.deny(caller, Some(user), problem),
         }
         Ok(())
+    }
+
+    /// Returns whether a read by the caller has an entry that must be durable before the answer is sent.
+    pub(crate) fn needs_entry(&self, caller: &Caller) -> bool {
+        is_compliance(caller)
+    }
+
+    /// Records a read that needs no entry before its answer is sent.
+    pub(crate) fn count_read(&self, caller: &Caller, user: UserId, disclosed: Disclosed) {
+        if caller.role == Role::Service {
+            let (action, purpose) = (self.requirements.audit.action(), || self.justification.purpose.clone());
+            self.recorder().count_read(caller, action, &user, disclosed, purpose);
+        }
     }
 
     /// Records a refusal.

@@ -69,7 +69,7 @@ parameters! {
     INCLUDE = Parameter::new(
         "include",
         r#"{"type":"array","items":{"const":"provenance"}}"#,
-        "`provenance` adds where each value comes from. It is served for the newest revision only.",
+        "`provenance` adds where each value comes from, of an earlier revision where it came from when that was made.",
     ).list();
     /// The beginning of a difference to now.
     SINCE = Parameter::new("since", POINT, "Where the difference begins.").required();

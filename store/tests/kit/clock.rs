@@ -18,6 +18,11 @@ impl TestClock {
         Arc::new(Self(AtomicI64::new(day * DAY)))
     }
 
+    /// Shows a time in microseconds since the Unix epoch.
+    pub(crate) fn at(micros: i64) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(micros)))
+    }
+
     /// Shows the system's time, which files have.
     #[expect(clippy::disallowed_methods, reason = "files have the time of the system's clock")]
     pub(crate) fn at_system_time() -> Arc<Self> {

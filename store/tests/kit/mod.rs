@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod erasing;
 pub(crate) mod faulty_disk;
 pub(crate) mod layout;
+pub(crate) mod recorded;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

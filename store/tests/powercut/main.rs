@@ -9,6 +9,7 @@ mod kit;
 
 mod image;
 mod recording;
+mod thinning;
 
 use std::fs;
 use std::io::Write;
@@ -110,15 +111,15 @@ fn compile_recorder(to: &Path) -> PathBuf {
     library
 }
 
-fn record_run(scratch: &Path, root: &Path, library: &Path, group: usize, groups: usize) -> Recording {
+/// Runs a test as a child of which each operation on files below `root` is recorded.
+fn record_run(scratch: &Path, root: &Path, library: &Path, (child, settings): (&str, &[(&str, i64)])) -> Recording {
     let log = scratch.join("log");
     let status = Command::new(std::env::current_exe().expect("a path"))
-        .args(["--exact", "child", "--nocapture", "--quiet"])
+        .args(["--exact", child, "--nocapture", "--quiet"])
         .env(ROOT, root)
         .env("RECORDER_LOG", &log)
         .env("LD_PRELOAD", library)
-        .env(GROUP, group.to_string())
-        .env(GROUPS, groups.to_string())
+        .envs(settings.iter().map(|(name, value)| (name, value.to_string())))
         .stdout(std::process::Stdio::null())
         .status();
     assert!(status.expect("a child").success(), "the child ends well");
@@ -166,7 +167,8 @@ fn no_power_cut_loses_an_acknowledged_frame() {
     let mut images = 0;
     for (group, groups, count) in RUNS {
         let before = DiskImage::read(&root);
-        let recording = record_run(scratch.path(), &root, &library, group, groups);
+        let settings = [(GROUP, group as i64), (GROUPS, groups as i64)];
+        let recording = record_run(scratch.path(), &root, &library, ("child", &settings));
         let acks = acknowledgements(&recording, before.clone(), &root);
         assert_eq!(acks.len(), groups, "every group was acknowledged");
         check_recording(&root, &scratch.path().join("image"), before.clone(), &recording);

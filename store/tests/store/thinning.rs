@@ -1,121 +1,13 @@
 //! Histories that are thinned while they are read, over restarts and kills: what stays is what was recorded.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use domain::canonical::CanonicalJson;
-use domain::day::Day;
-use domain::event::{FeedEvent, RegisterPath, RegisterWrite};
-use domain::id::ProfileId;
-use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, apply};
-use domain::record::{Replay, Rewind, ThinHistory, pack};
-use domain::rules::{Limits, Rules};
-use domain::snapshot::SnapshotPeriods;
-use domain::source::{Source, ValueKind};
-use domain::state::UserState;
-use domain::table::Leaf;
-use jiff::tz::TimeZone;
-use store::{Store, StoreOptions};
+use domain::record::pack;
 
-use crate::kit::clock::{DAY, TestClock};
-use crate::kit::{SeededEntropy, close, master, options, user};
-
-const PERIODS: SnapshotPeriods = SnapshotPeriods { revisions: 10 * DAY, requested: 10 * DAY, daily: 40 * DAY };
-const USERS: usize = 6;
-const FIRST_DAY: i64 = 20_470;
-
-fn rules() -> Rules {
-    Rules {
-        zone: TimeZone::UTC,
-        districts: BTreeMap::new(),
-        not_applicable: Vec::new(),
-        schemes_waiting: BTreeMap::new(),
-        limits: Limits::default(),
-    }
-}
-
-/// What was acknowledged, by user and revision.
-struct Recorded {
-    clock: Arc<TestClock>,
-    heads: Vec<Option<Arc<UserState>>>,
-    revisions: Vec<BTreeMap<u64, Arc<UserState>>>,
-}
-
-impl Recorded {
-    fn new() -> Self {
-        let clock = TestClock::at_day(FIRST_DAY);
-        Self { clock, heads: vec![None; USERS], revisions: vec![BTreeMap::new(); USERS] }
-    }
-
-    fn open(&self, dir: &Path) -> Store {
-        let retention = ThinHistory { zone: TimeZone::UTC, periods: PERIODS };
-        let options =
-            StoreOptions { clock: Some(self.clock.clone()), retention: Some(Arc::new(retention)), ..options(dir) };
-        store::open(options, &master(), Arc::new(Replay), SeededEntropy::new(3)).expect("the store opens")
-    }
-
-    fn now(&self) -> i64 {
-        domain::port::clock::Clock::now_micros(&*self.clock)
-    }
-
-    /// Appends a revision of each user.
-    fn append(&mut self, store: &mut Store) {
-        let rules = rules();
-        let day = Day::at(self.now(), &rules.zone);
-        let context = AssemblyContext { rules: &rules, rules_fingerprint: 1, policy_version: 1, day };
-        for number in 0..USERS {
-            let count = self.revisions[number].len();
-            let leaf = RegisterPath::Leaf(Leaf::DemographicsResidencyYears);
-            let value = Some(CanonicalJson::integer(count as i64 % 100 + number as i64));
-            let event = FeedEvent {
-                id: format!("e{count}").into(),
-                source: Source::Metadata,
-                user: user(number),
-                time: self.now() + count as i64,
-                person: None,
-                registration: false,
-                writes: vec![RegisterWrite { path: leaf, kind: ValueKind::Verified, value }],
-            };
-            let new = || NewUser { profile_id: ProfileId::from_random([number as u8; 16]), integrity_key: [9; 16] };
-            let ApplyOutcome::Changed(change) = apply(self.heads[number].as_ref(), new, &event, &context) else {
-                panic!("the value is another one")
-            };
-            let finished = change.finish(&user(number), self.now(), 3);
-            store.journal.append(&[finished.record]).expect("taken")[0].expect("in sequence");
-            self.revisions[number].insert(finished.state.envelope.revision, finished.state.clone());
-            self.heads[number] = Some(finished.state);
-        }
-    }
-
-    /// Asserts that each revision is what was recorded, or was dropped, and returns how many were dropped.
-    fn check(&self, store: &Store) -> usize {
-        let mut dropped = 0;
-        for number in 0..USERS {
-            for (revision, state) in &self.revisions[number] {
-                match rewind(store, number, *revision) {
-                    Some(found) => assert!(pack(&found) == pack(state), "revision {revision} of user {number}"),
-                    None => {
-                        let age = self.now() - state.envelope.generated_at;
-                        assert!(age >= PERIODS.revisions, "revision {revision} of user {number} must be there");
-                        dropped += 1;
-                    }
-                }
-            }
-        }
-        dropped
-    }
-}
-
-fn rewind(store: &Store, number: usize, revision: u64) -> Option<UserState> {
-    let mut rewind = Rewind::new(revision);
-    store.reader.load_history(&user(number), revision, &mut rewind).expect("the store reads").expect("a user");
-    let found = rewind.finish();
-    assert!(found.state.is_some() || found.is_dropped, "revision {revision} of user {number}");
-    found.state
-}
+use crate::kit::clock::DAY;
+use crate::kit::close;
+use crate::kit::recorded::{Recorded, USERS, rewind};
 
 #[test]
 fn what_stays_is_what_was_recorded_over_checkpoints_restarts_and_crashes() {
