@@ -15,10 +15,12 @@ use tokio::sync::oneshot;
 use crate::error::{Busy, ReadError};
 use crate::metric::HistoryMetrics;
 
+/// Works on the store and answers the asker; `None` if the asker had gone before.
+type Work = Box<dyn FnOnce(&dyn ProfileStore) -> Option<Outcome> + Send>;
+
 /// A read that waits.
 struct Job {
-    /// Works on the store and answers the asker; `None` if the asker had gone before.
-    work: Box<dyn FnOnce(&dyn ProfileStore) -> Option<Outcome> + Send>,
+    work: Work,
     asked: Instant,
 }
 

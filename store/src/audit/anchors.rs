@@ -142,16 +142,17 @@ impl Anchors {
 
     /// Keeps the newest of the heads that were not added, unless a newer one waits, and waits. The others are left out: what
     /// was written of them may be in the file, where an older head must not follow a newer one, and the newest has all that
-    /// they have. Returns whether to try again; the queue is tried once more when it is closed.
+    /// they have. Returns whether to try again; what waits when the queue is closed is tried once.
     fn wait_after_failure(&self, lines: Vec<String>, delay: Duration) -> bool {
         let mut state = self.state.lock();
-        if state.waiting.is_empty() {
+        let has_newer = !state.waiting.is_empty();
+        if !has_newer {
             state.waiting.extend(lines.into_iter().next_back());
         }
         let was_closed = state.is_closed;
         let deadline = Instant::now() + delay;
         while !state.is_closed && !self.changed.wait_until(&mut state, deadline).timed_out() {}
-        !was_closed
+        !was_closed || has_newer
     }
 }
 
@@ -232,5 +233,32 @@ mod tests {
         file.append(&[head(20, 2)]).expect("appended");
         assert_eq!(lines(), [head(9, 0), head(19, 1), head(20, 2)]);
         assert_eq!(file.thin_from, Some(MIN_THINNED_BYTES), "not at once again");
+    }
+
+    #[test]
+    fn heads_that_wait_when_the_queue_closes_are_tried_although_those_before_fail_afterwards() {
+        let directory = tempfile::tempdir().expect("a folder");
+        let path = directory.path().join("anchors");
+        // A pipe that nobody reads cannot be opened for writing, and cannot be synced.
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+        let metrics = Arc::new(AuditMetrics::register());
+        let anchors = Anchors::start(path.clone(), false, &AnchorEnd::default(), metrics).expect("a thread");
+        anchors.push("first");
+        while !anchors.state.lock().waiting.is_empty() {
+            thread::yield_now();
+        }
+        anchors.push("second");
+        let mut pipe = thread::scope(|scope| {
+            let closing = scope.spawn(|| anchors.close(Duration::from_secs(60)));
+            while !anchors.state.lock().is_closed {
+                thread::yield_now();
+            }
+            let pipe = OpenOptions::new().read(true).write(true).open(&path).expect("a pipe");
+            closing.join().expect("no panic");
+            pipe
+        });
+        let mut bytes = [0; 64];
+        let length = io::Read::read(&mut pipe, &mut bytes).expect("heads");
+        assert_eq!(String::from_utf8_lossy(&bytes[..length]), "first\n\nsecond\n");
     }
 }
