@@ -3,7 +3,7 @@
 //! The journal's next segment is allocated ahead, so that a full disk or a lack of descriptors does not stop a write that
 //! needs a new segment. What cannot be prepared is retried every second. After the disk refused a write, the thread makes
 //! test writes, so that the store becomes ready again without waiting for an event. Expired entries of the registry are
-//! removed from memory.
+//! removed from memory, and jobs of erasures that are done from its file.
 
 use std::io;
 use std::sync::Arc;
@@ -59,6 +59,9 @@ fn work(engine: &Engine, registry: &DurableRegistry, segment_bytes: u64, mut com
         }
         if let Some(clock) = &engine.retention_clock {
             registry.sweep(clock.now());
+        }
+        if complete {
+            registry.forget_removed_jobs();
         }
     }
 }

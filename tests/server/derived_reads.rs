@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::http::{Request, Response};
 use crate::route_table::entries;
-use crate::test_server::{TestServer, USER, profile_path, residency, start_server, start_server_with};
+use crate::test_server::{TestServer, USER, eventually, profile_path, residency, start_server, start_server_with};
 use crate::token::Token;
 
 const UNKNOWN: &str = "usr_SomebodyElse01";
@@ -193,6 +193,15 @@ fn each_read_of_a_batch_is_counted_and_recorded() {
     told.sort_unstable();
     assert_eq!(told, ["allowed", "denied"], "{found:?}");
     assert!(decisions.iter().all(|entry| entry["reason"] == "a test" && entry["subject"].is_string()), "{found:?}");
+
+    // What another service has read is in the cache, and counted all the same.
+    let other = || Token::new("service", "svc:other", "profile:read");
+    assert_eq!(server.get(&profile_path(USER), Token::service("profile:read")).status, 200);
+    assert_eq!(batch(&server, other(), "", &[USER]).status, 200);
+    eventually("the entry of a service", || {
+        let of_other = |entry: &Value| entry["actor"] == "svc:other" && entry["action"] == "profile.read";
+        entries(&server).iter().any(|entry| of_other(entry) && entry["subject"].is_string())
+    });
 
     // A citizen has 100 reads a minute.
     fs::write(server.data_dir.path().join("limits.toml"), include_str!("../../config/limits.toml")).unwrap();

@@ -90,6 +90,10 @@ fn a_user_is_listed_and_inspected_and_folds_once_the_fault_is_mended() {
     assert_eq!(of_user(USER).json(), json!({"items": [listed], "next_cursor": null}));
     assert_eq!(of_user("usr_NobodyNobody").json()["items"], json!([]));
     assert_eq!(of_user("Rajesh").status, 400);
+    let audited =
+        server.get("/api/v2/audit?action=quarantine.list&limit=200", Token::new("auditor", "aud:a", "")).json();
+    let about: Vec<_> = audited["entries"].as_array().unwrap().iter().map(|one| &one["entry"]["subject"]).collect();
+    assert!(about.iter().any(|subject| subject.is_string()), "{audited}");
     let inspected = send(&server, "GET", &format!("/admin/quarantine/{key}")).json();
     assert_eq!(inspected["items"][0]["opens"], false, "{inspected}");
     let refused = send(&server, "POST", &format!("/admin/quarantine/{key}/retry"));

@@ -57,7 +57,8 @@ impl Runtime {
             let head = self.visible_head(user, viewer).await?;
             let past = match self.state_at(user, &head, point, need).await? {
                 Ok(past) => past,
-                Err(fault) => return Ok(Err(fault)),
+                // Whoever may see the user no more learns nothing of the history either.
+                Err(fault) => return self.answer_today(user, viewer, |_, _| Ok(Err(fault))).await,
             };
             self.answer_today(user, viewer, |_, input| reading.answer(&input.of(&past)?).map(Ok)).await
         };

@@ -26,7 +26,7 @@ use super::profile;
 use super::request::access::{check_visibility, read_within};
 use super::request::body::{self, BodyLimits};
 use super::request::caller::Caller;
-use super::request::connection_context::ConnectionContext;
+use super::request::connection_context::{ConnectionContext, is_compliance};
 use super::request::context::RequestContext;
 use super::request::in_flight::{InFlight, Purpose};
 use super::request::parameter::FIELDS;
@@ -141,7 +141,7 @@ impl BatchReads {
         let Ok(user) = UserId::parse(id) else { return false };
         let is_served = self.connection.check_accepted(&self.caller).is_ok()
             && self.caller.viewer.may_ever_see(&user)
-            && !self.connection.needs_entry(&self.caller);
+            && !is_compliance(&self.caller);
         let view = is_served.then(|| self.state.profiles.cached_view(&user, &self.caller.viewer, self.schema));
         let Some(view) = view.flatten() else { return false };
         self.connection.count_read(&self.caller, user, self.disclosed(&view));

@@ -23,6 +23,7 @@ pub(in crate::http) async fn list(
     if let Some(given) = query::single(context.query(), &QUARANTINED_USER)? {
         let invalid = |_| Problem::new(Code::InvalidParameter, "`user` must be a user id");
         let user = UserId::parse(&given).map_err(invalid)?;
+        context.set_user(user);
         let found = state.with(move |quarantine| Ok(quarantine.listed(quarantine.key_of(&user))?)).await?;
         let items: Vec<Value> = found.iter().map(listed).collect();
         return Ok(super::no_store().json(json!({ "items": items, "next_cursor": null })));

@@ -1,5 +1,5 @@
 //! `/admin/quarantine…`: users whose frames could not be folded are listed and inspected, and leave the quarantine. Users appear
-//! by a keyed hash, and nothing of a profile is shown.
+//! by a keyed hash, and nothing of a profile is shown. An operator who asks for a user by id is recorded.
 
 mod changes;
 mod look;

@@ -131,7 +131,7 @@ impl ConnectionContext {
         user: UserId,
         outcome: Result<Disclosed, &Problem>,
     ) -> Result<(), Problem> {
-        if self.needs_entry(caller) {
+        if is_compliance(caller) {
             let decision = outcome.err().map_or(AuditDecision::Allowed, Problem::decision);
             let disclosed = outcome.unwrap_or(Disclosed::NOTHING);
             return self.recorder().write(self.entry(caller, Some(user), disclosed, decision)).await;
@@ -141,11 +141,6 @@ impl ConnectionContext {
             Err(problem) => self.deny(caller, Some(user), problem),
         }
         Ok(())
-    }
-
-    /// Returns whether a read by the caller has an entry that must be durable before the answer is sent.
-    pub(crate) fn needs_entry(&self, caller: &Caller) -> bool {
-        is_compliance(caller)
     }
 
     /// Records a read that needs no entry before its answer is sent.
@@ -187,6 +182,6 @@ impl ConnectionContext {
 }
 
 /// Whether an access of the caller is recorded before it takes place.
-fn is_compliance(caller: &Caller) -> bool {
+pub(crate) fn is_compliance(caller: &Caller) -> bool {
     matches!(caller.role, Role::Admin | Role::Agent)
 }

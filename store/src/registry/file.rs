@@ -71,6 +71,11 @@ impl RegistryFiles {
 
     /// Replaces the file by a new one that holds `changes`. Durable when it returns.
     pub(super) fn replace(&self, changes: impl Iterator<Item = Change>) -> io::Result<RegistryFile> {
+        self.prepare(changes).and_then(|new| self.take_place(new))
+    }
+
+    /// Makes a new file that holds `changes`, beside the one in use.
+    pub(super) fn prepare(&self, changes: impl Iterator<Item = Change>) -> io::Result<RegistryFile> {
         let mut header = vec![0; HEADER_BYTES];
         put(&mut header, 0, MAGIC);
         put(&mut header, FORMAT_AT, &FORMAT.to_le_bytes());
@@ -101,9 +106,14 @@ impl RegistryFiles {
         file.allocate(capacity)?;
         write_all_at(&*file, &bytes, 0).map_err(|WriteFailed { source, .. }| source)?;
         file.sync_data()?;
+        Ok(RegistryFile { file, cipher, next_number, end, capacity, holds_removed_job: false })
+    }
+
+    /// Puts a new file in the place of the one in use. Durable when it returns.
+    pub(super) fn take_place(&self, new: RegistryFile) -> io::Result<RegistryFile> {
         self.disk.rename(&self.new_path, &self.path)?;
         self.directory.sync()?;
-        Ok(RegistryFile { file, cipher, next_number, end, capacity, holds_removed: false })
+        Ok(new)
     }
 
     /// Opens the file and passes its changes to `apply`, in order. `None` beside it means that the file is torn and has to be
@@ -128,8 +138,8 @@ impl RegistryFiles {
             return Err(damaged(&format!("record {next_number} is not what was written")));
         }
         let is_torn = rest.iter().any(|byte| *byte != 0);
-        let (end, holds_removed) = (end as u64, false);
-        Ok((!is_torn).then_some(RegistryFile { file, cipher, next_number, end, capacity, holds_removed }))
+        let (end, holds_removed_job) = (end as u64, false);
+        Ok((!is_torn).then_some(RegistryFile { file, cipher, next_number, end, capacity, holds_removed_job }))
     }
 
     pub(super) fn entropy(&self) -> &dyn Entropy {
@@ -178,8 +188,8 @@ pub(super) struct RegistryFile {
     /// Where the next record begins.
     end: u64,
     capacity: u64,
-    /// It holds entries that were removed later; set by the owner.
-    pub(super) holds_removed: bool,
+    /// It holds the job of an erasure that was removed later. Set by the owner.
+    pub(super) holds_removed_job: bool,
 }
 
 impl RegistryFile {

@@ -60,35 +60,42 @@ impl DurableRegistry {
             files.replace(std::iter::empty()).map_err(failed("create"))?;
         }
         permissions::restrict(&path)?;
-        let (mut table, mut holds_removed) = (Table::default(), false);
-        let mut file = files.open(|change| holds_removed |= table.apply(change))?;
+        let (mut table, mut holds_removed_job) = (Table::default(), false);
+        let mut file = files.open(|change| holds_removed_job |= table.apply(change))?;
         if file.is_none() {
             tracing::warn!("the last change of the registry was not finished when the server stopped; it is dropped");
         }
         if let Some(file) = &mut file {
-            file.holds_removed = holds_removed;
+            file.holds_removed_job = holds_removed_job;
         }
         Ok(Self { files, writer: Mutex::new(file), table: RwLock::new(table), max_kind_bytes })
     }
 
-    /// Removes the entries that have expired at the time `now`, and replaces the file if it holds any that were removed: a
-    /// job that is done names a person, and what is gone should not lie in a file until the file is full. A failure is tried
-    /// again by the next sweep.
+    /// Removes the entries that have expired at the time `now` from memory. They leave the file when it is next replaced.
     pub(crate) fn sweep(&self, now: i64) {
         // A writer that has checked the bound must not find other entries when it applies its change.
+        let _writer = self.writer.lock();
+        self.table.write().sweep(now);
+    }
+
+    /// Replaces the file if it holds the job of an erasure that was removed: it names a person. If no new file can be prepared,
+    /// for lack of space for example, the old one stays, with the space that it has for a revocation.
+    pub(crate) fn forget_removed_jobs(&self) {
         let mut writer = self.writer.lock();
-        let has_expired = self.table.write().sweep(now);
-        if !has_expired && writer.as_ref().is_some_and(|file| !file.holds_removed) {
+        if !writer.as_ref().is_some_and(|file| file.holds_removed_job) {
             return;
         }
-        // The old file must not be written again if it fails after the rename.
-        let is_first_try = writer.take().is_some();
-        match self.replace() {
-            Ok(file) => *writer = Some(file),
-            Err(error) if is_first_try => {
-                tracing::warn!("the registry's file could not be replaced ({error}): free some space")
-            }
-            Err(_) => {}
+        let entries: Vec<Change> = self.table.read().changes().collect();
+        let replaced = self.files.prepare(entries.into_iter()).and_then(|new| {
+            // If this fails, either file may have the name, so neither is written again.
+            *writer = None;
+            *writer = Some(self.files.take_place(new)?);
+            Ok(())
+        });
+        if let Err(error) = replaced {
+            tracing::warn!(
+                "the registry's file could not be replaced ({error}), and still holds the end of an erasure"
+            );
         }
     }
 
@@ -97,7 +104,10 @@ impl DurableRegistry {
         let mut writer = self.writer.lock();
         let file = match writer.take() {
             Some(file) => file,
-            None => self.replace()?,
+            None => {
+                let entries: Vec<Change> = self.table.read().changes().collect();
+                self.files.replace(entries.into_iter())?
+            }
         };
         writer.insert(file).read()
     }
@@ -117,17 +127,12 @@ impl DurableRegistry {
             *writer = None;
             *writer = Some(self.replace_with(&change).map_err(unavailable)?);
         }
-        let removed = self.table.write().apply(change);
+        let removed_job = self.table.write().apply(change);
         if let Some(file) = writer {
-            file.holds_removed |= removed;
+            // A new file has nothing that was removed.
+            file.holds_removed_job |= removed_job && is_durable;
         }
         Ok(())
-    }
-
-    /// Replaces the file by one that holds all entries.
-    fn replace(&self) -> io::Result<RegistryFile> {
-        let entries: Vec<Change> = self.table.read().changes().collect();
-        self.files.replace(entries.into_iter())
     }
 
     /// Replaces the file by one that holds all entries and a change to them.

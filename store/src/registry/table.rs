@@ -45,9 +45,10 @@ impl Table {
         if others + size(key, entry) > max_bytes { Err(RegistryError::Full) } else { Ok(()) }
     }
 
-    /// Applies a change. Returns whether it removed an entry.
+    /// Applies a change. Returns whether it removed the job of an erasure, which names a person.
     pub(super) fn apply(&mut self, change: Change) -> bool {
         let Change { key, entry } = change;
+        let is_job = key.0 == RegistryKind::ERASURE_JOB;
         let removed = self.entries.get(&key).map_or(0, |old| size(&key, old));
         let added = entry.as_ref().map_or(0, |entry| size(&key, entry));
         let bytes = self.bytes.entry(key.0).or_default();
@@ -57,13 +58,12 @@ impl Table {
                 self.entries.insert(key, entry);
                 false
             }
-            None => self.entries.remove(&key).is_some(),
+            None => self.entries.remove(&key).is_some() && is_job,
         }
     }
 
-    /// Removes the entries that have expired at the time `now`. Returns whether there were any.
-    pub(super) fn sweep(&mut self, now: i64) -> bool {
-        let before = self.entries.len();
+    /// Removes the entries that have expired at the time `now`.
+    pub(super) fn sweep(&mut self, now: i64) {
         let bytes = &mut self.bytes;
         self.entries.retain(|key, entry| {
             let stays = !entry.has_expired(now);
@@ -72,7 +72,6 @@ impl Table {
             }
             stays
         });
-        self.entries.len() < before
     }
 
     /// Returns the changes that lead from an empty table to this one.
