@@ -16,7 +16,7 @@ use crate::error::{Busy, ReadError};
 use crate::metric::HistoryMetrics;
 
 /// Works on the store and answers the asker; `None` if the asker had gone before.
-type Work = Box<dyn FnOnce(&dyn ProfileStore) -> Option<Outcome> + Send>;
+type Work = Box<dyn FnOnce(&dyn ProfileStore) -> Option<ReadResult> + Send>;
 
 /// A read that waits.
 struct Job {
@@ -26,7 +26,7 @@ struct Job {
 
 /// How a read ended.
 #[derive(Debug, Clone, Copy)]
-enum Outcome {
+enum ReadResult {
     Done,
     Failed,
 }
@@ -65,7 +65,7 @@ impl HistoryLane {
                 return None;
             }
             let result = run(|| read(store));
-            let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Failed };
+            let outcome = if result.is_ok() { ReadResult::Done } else { ReadResult::Failed };
             // The asker may have stopped waiting.
             let _ = answer.send(result);
             Some(outcome)
@@ -159,8 +159,8 @@ impl HistoryReader {
         metrics.wait.record(begun - asked);
         metrics.read.record(begun.elapsed());
         match outcome {
-            Outcome::Done => metrics.done.increment(1),
-            Outcome::Failed => metrics.failed.increment(1),
+            ReadResult::Done => metrics.done.increment(1),
+            ReadResult::Failed => metrics.failed.increment(1),
         }
         true
     }

@@ -59,7 +59,7 @@ fn refused(answer: &Response, status: u16, problem: &str) {
 }
 
 /// A citizen whose state was said and confirmed by one engine, and then verified by another.
-struct Told {
+struct ConfirmedRevisions {
     server: TestServer,
     /// The revisions that the first engine's event, the second's, and a third event made.
     revisions: [u64; 3],
@@ -72,7 +72,7 @@ fn just_made(server: &TestServer) -> (u64, Value) {
     (revision(server), sources(server, ""))
 }
 
-fn told() -> Told {
+fn confirmed_revisions() -> ConfirmedRevisions {
     let server = start_at(TempDir::new().unwrap(), FIRST);
     server.apply("metadata", &state("said", "2026-01-10T06:00:00Z"));
     let (first, said) = just_made(&server);
@@ -89,12 +89,12 @@ fn told() -> Told {
     let again = state("confirmed-again", "2026-01-10T06:00:04Z");
     assert_eq!(server.post("metadata", again.to_string()).status, 200);
     assert_eq!(revision(&server), third);
-    Told { server, revisions: [first, second, third], then: [said, verified, years] }
+    ConfirmedRevisions { server, revisions: [first, second, third], then: [said, verified, years] }
 }
 
 #[test]
 fn a_revision_keeps_the_sources_that_it_was_made_with_over_stops_and_kills() {
-    let Told { mut server, revisions, then } = told();
+    let ConfirmedRevisions { mut server, revisions, then } = confirmed_revisions();
     let [first, second, third] = revisions;
     assert_eq!((&then[0][STATE]["event_id"], &then[0][STATE]["overrides"]), (&json!("said"), &json!(0)));
     assert_eq!((&then[1][STATE]["source"], &then[1][STATE]["overrides"]), (&json!("identity"), &json!(1)));
@@ -132,7 +132,7 @@ fn a_revision_keeps_the_sources_that_it_was_made_with_over_stops_and_kills() {
 
 #[test]
 fn the_sources_of_then_are_shown_under_the_mask_of_now_and_leave_their_entry() {
-    let Told { server, revisions: [_, second, _], then } = told();
+    let ConfirmedRevisions { server, revisions: [_, second, _], then } = confirmed_revisions();
     let path = format!("{}?include=provenance&revision={second}", profile_path(USER));
     let service = || server.get(&path, Token::service("profile:read"));
     let paths = |answer: Response| -> Vec<String> {
@@ -163,7 +163,7 @@ fn the_sources_of_then_are_shown_under_the_mask_of_now_and_leave_their_entry() {
 
 #[test]
 fn the_sources_of_an_erased_generation_are_gone() {
-    let Told { server, revisions: [first, ..], .. } = told();
+    let ConfirmedRevisions { server, revisions: [first, ..], .. } = confirmed_revisions();
     let tail = format!("?include=provenance&revision={first}");
     assert_eq!(delete(&server, &profile_path(USER), fresh(Token::citizen(USER))).status, 200);
     refused(&own(&server, &tail), 410, "erased");

@@ -25,7 +25,7 @@ pub(super) enum PastNeed {
 }
 
 /// Where a point is.
-enum Place {
+enum PointLocation {
     /// At the newest revision.
     Head,
     /// At an earlier one.
@@ -45,13 +45,15 @@ impl Runtime {
         need: PastNeed,
     ) -> Result<Resolved, ReadError> {
         let newest = head.envelope.revision;
-        let target = match (self.place_of(user, head, point).await?, need) {
+        let target = match (self.location_of(user, head, point).await?, need) {
             (Err(fault), _) => return Ok(Err(fault)),
-            (Ok(Place::Head), PastNeed::Profile) => return Ok(Ok(Arc::clone(head))),
+            (Ok(PointLocation::Head), PastNeed::Profile) => return Ok(Ok(Arc::clone(head))),
             // Events that came after the newest revision may have changed its documents.
-            (Ok(Place::Head), PastNeed::Documents) => PastTarget::Made(newest),
-            (Ok(Place::Before(PastTarget::Revision(revision))), PastNeed::Documents) => PastTarget::Made(revision),
-            (Ok(Place::Before(target)), _) => target,
+            (Ok(PointLocation::Head), PastNeed::Documents) => PastTarget::Made(newest),
+            (Ok(PointLocation::Before(PastTarget::Revision(revision))), PastNeed::Documents) => {
+                PastTarget::Made(revision)
+            }
+            (Ok(PointLocation::Before(target)), _) => target,
         };
         let outcome = self.history.read(move |store| find(store, &user, target, need)).await?;
         Ok(match outcome {
@@ -67,12 +69,12 @@ impl Runtime {
     ///
     /// # Errors
     /// As [`Self::state_at`].
-    async fn place_of(
+    async fn location_of(
         &self,
         user: UserId,
         head: &UserState,
         point: HistoryPoint,
-    ) -> Result<Result<Place, HistoryFault>, ReadError> {
+    ) -> Result<Result<PointLocation, HistoryFault>, ReadError> {
         let target = match point {
             HistoryPoint::Revision(revision) => PastTarget::Revision(revision),
             HistoryPoint::AsOf(instant) => PastTarget::AsOf(instant),
@@ -89,9 +91,9 @@ impl Runtime {
             PastTarget::AsOf(instant) if instant > self.services.clock.now_micros().max(envelope.generated_at) => {
                 Err(HistoryFault::Future)
             }
-            PastTarget::Revision(revision) if revision == envelope.revision => Ok(Place::Head),
-            PastTarget::AsOf(instant) if instant >= envelope.generated_at => Ok(Place::Head),
-            earlier => Ok(Place::Before(earlier)),
+            PastTarget::Revision(revision) if revision == envelope.revision => Ok(PointLocation::Head),
+            PastTarget::AsOf(instant) if instant >= envelope.generated_at => Ok(PointLocation::Head),
+            earlier => Ok(PointLocation::Before(earlier)),
         })
     }
 
