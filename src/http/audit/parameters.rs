@@ -9,19 +9,17 @@ use domain::port::audit_trail::AuditQuery;
 
 use super::cursor;
 use crate::http::problem::{Code, Problem};
-use crate::http::request::parameter::{ACTION, ACTOR, CATEGORY, CURSOR, FROM_TIME, LIMIT, Parameter, SUBJECT, UNTIL};
+use crate::http::request::page::page;
+use crate::http::request::parameter::{ACTION, ACTOR, CATEGORY, FROM_TIME, Parameter, SUBJECT, UNTIL};
 use crate::http::request::query;
-
-/// Number of entries in a page, by default and at most.
-const DEFAULT_LIMIT: usize = 50;
-const MAX_LIMIT: usize = 200;
 
 /// Parses the parameters that every caller may use: `category`, `action`, `from`, `until`, `cursor` and `limit`.
 ///
 /// # Errors
 /// A parameter is repeated or not valid.
 pub(super) fn parse(text: &str) -> Result<AuditQuery, Problem> {
-    let mut parsed = AuditQuery::newest(DEFAULT_LIMIT);
+    let (cursor, limit) = page(text, cursor::decode)?;
+    let mut parsed = AuditQuery { cursor, ..AuditQuery::newest(limit) };
     if let Some(names) = query::list(text, &CATEGORY) {
         let categories = names.split(',').map(|name| AuditCategory::parse(name.trim()));
         parsed.categories = categories.collect::<Option<_>>().ok_or_else(|| {
@@ -31,15 +29,6 @@ pub(super) fn parse(text: &str) -> Result<AuditQuery, Problem> {
     parsed.action = query::single(text, &ACTION)?.map(|action| action.into_owned());
     parsed.from = time(text, &FROM_TIME)?;
     parsed.until = time(text, &UNTIL)?;
-    if let Some(given) = query::single(text, &CURSOR)? {
-        let cursor =
-            cursor::decode(&given).ok_or_else(|| invalid("cursor", "send `next_cursor` of the page before"))?;
-        parsed.cursor = Some(cursor);
-    }
-    if let Some(given) = query::single(text, &LIMIT)? {
-        let limit = given.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-        parsed.limit = limit.ok_or_else(|| invalid("limit", "allowed: 1 to 200"))?;
-    }
     Ok(parsed)
 }
 

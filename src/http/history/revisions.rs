@@ -9,19 +9,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::day::format_instant;
 use serde::Serialize;
 
-use super::point::invalid;
 use crate::http::audit::Disclosed;
 use crate::http::problem::Problem;
 use crate::http::read_state::ProfileReadState;
 use crate::http::request::access::read_within;
 use crate::http::request::context::RequestContext;
-use crate::http::request::parameter::{CURSOR, LIMIT};
-use crate::http::request::query;
+use crate::http::request::page::page;
 use crate::json_text;
-
-/// Number of revisions in a page, by default and at most.
-const DEFAULT_LIMIT: usize = 50;
-const MAX_LIMIT: usize = 200;
 
 /// The JSON of a page.
 #[derive(Serialize)]
@@ -58,7 +52,7 @@ pub(in crate::http) async fn get(
     context: &RequestContext,
     state: Data<ProfileReadState>,
 ) -> Result<HttpResponse, Problem> {
-    let (before, limit) = (cursor(context.query())?, limit(context.query())?);
+    let (before, limit) = page(context.query(), decode)?;
     let viewer = &context.caller.viewer;
     let read = state.profiles.revisions(context.user()?, viewer, before, limit);
     let page = read_within(state.request_timeout, viewer, read).await?;
@@ -84,17 +78,6 @@ fn render(page: &RevisionPage) -> Page<'_> {
     Page { items: items.collect(), next_cursor: page.next_before.map(encode) }
 }
 
-fn limit(text: &str) -> Result<usize, Problem> {
-    let Some(given) = query::single(text, &LIMIT)? else { return Ok(DEFAULT_LIMIT) };
-    let limit = given.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    limit.ok_or_else(|| invalid("limit", "allowed: 1 to 200"))
-}
-
-fn cursor(text: &str) -> Result<Option<u64>, Problem> {
-    let Some(given) = query::single(text, &CURSOR)? else { return Ok(None) };
-    decode(&given).map(Some).ok_or_else(|| invalid("cursor", "send `next_cursor` of the page before"))
-}
-
 /// Returns the cursor of the page before a revision. It tells nothing that its holder may not read, and today's mask applies
 /// to each page anew, so it is neither encrypted nor signed.
 fn encode(before: u64) -> String {
@@ -108,19 +91,14 @@ fn decode(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::problem::Code;
 
     #[test]
     fn a_cursor_reads_back_and_other_text_is_refused() {
         for before in [1, 42, u64::MAX] {
-            assert_eq!(cursor(&format!("cursor={}", encode(before))).ok().flatten(), Some(before));
+            assert_eq!(decode(&encode(before)), Some(before));
         }
-        for text in ["cursor=", "cursor=1", "cursor=AAAA", "cursor=!", "cursor=AAAAAAAAAAA&cursor=AAAAAAAAAAA"] {
-            assert!(cursor(text).is_err_and(|problem| problem.is(Code::InvalidParameter)), "{text}");
+        for text in ["", "1", "AAAA", "!", "AAAAAAAAAAAA"] {
+            assert_eq!(decode(text), None, "{text}");
         }
-        for text in ["limit=0", "limit=201", "limit=x", "limit=-1"] {
-            assert!(limit(text).is_err_and(|problem| problem.is(Code::InvalidParameter)), "{text}");
-        }
-        assert_eq!((limit("").ok(), limit("limit=200").ok()), (Some(50), Some(200)));
     }
 }
