@@ -26,6 +26,7 @@ mod audit_live;
 mod audit_values;
 mod backup;
 mod bad_input;
+mod batch_pieces;
 mod bodies;
 mod boundary;
 mod connections;

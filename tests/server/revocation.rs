@@ -22,7 +22,7 @@ fn request(server: &TestServer, token: Token, body: &str) -> Request {
 }
 
 #[track_caller]
-fn revoke(server: &TestServer, what: &Value) {
+pub(crate) fn revoke(server: &TestServer, what: &Value) {
     let answer = request(server, operator(), &what.to_string()).send(server.admin_listen);
     assert_eq!(answer.status, 201, "{answer:?}");
 }

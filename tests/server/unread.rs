@@ -24,7 +24,7 @@ use crate::transport::refusal;
 const SOON: &str = "[http]\nunread_timeout_s = 1\n";
 
 /// Opens a connection with a receive buffer of a few KiB.
-fn narrow(address: SocketAddr) -> TcpStream {
+pub(crate) fn narrow(address: SocketAddr) -> TcpStream {
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     sockopt::set_socket_recv_buffer_size(&socket, 4_096).unwrap();
     rustix::net::connect(&socket, &address).unwrap();
@@ -59,7 +59,7 @@ fn untaken(server: &TestServer) -> Vec<u64> {
 
 /// Waits until `clients` connections no longer read and the server is at rest.
 #[track_caller]
-fn clients_wait(server: &TestServer, clients: usize) {
+pub(crate) fn clients_wait(server: &TestServer, clients: usize) {
     eventually("the server waits for its clients", || {
         let queued = untaken(server);
         queued.len() == clients && server.is_at_rest() && untaken(server) == queued
