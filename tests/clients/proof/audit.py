@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from .api import Api
 from .server import Server
+from .standalone import prove
 from .tokens import Minter
 
 SCRIPT = Path(__file__).resolve().parent.parent / "audit_proof.py"
@@ -39,14 +37,9 @@ async def answers(server: Server) -> tuple[str, str]:
     return head.json()["public_key"], answer.body.decode()
 
 
-async def run(program: Path, clock: Path) -> int:
-    """Returns the number of faults."""
-    with tempfile.TemporaryDirectory() as directory:
-        server = Server(program, Path(directory) / "data", clock, 0)
-        try:
-            key, answer = await answers(server)
-        finally:
-            await server.stop()
+async def run(server: Server) -> tuple[list[str], str]:
+    """Returns the faults, and a summary of what was compared."""
+    key, answer = await answers(server)
     entries = json.loads(answer)["entries"]
     faults = [] if len(entries) == READS else [f"{len(entries)} entries, and not {READS}"]
     if check(key, answer) != 0:
@@ -55,20 +48,8 @@ async def run(program: Path, clock: Path) -> int:
     faults += [f"{what} was changed, and the proof holds" for what, text in changed.items() if check(key, text) == 0]
     if check("0" * 62 + "01", answer) == 0:
         faults.append("another key signs as well")
-    for fault in faults:
-        print(f"FAULT: audit: {fault}", file=sys.stderr)
-    print(f"audit: {len(entries)} entries of a citizen's access log proved by the public key alone")
-    return len(faults)
-
-
-def main() -> int:
-    """Returns the exit status: 1 if anything failed."""
-    parser = argparse.ArgumentParser(prog="audit", description=__doc__)
-    parser.add_argument("--server", type=Path, required=True)
-    parser.add_argument("--clock", type=Path, required=True)
-    arguments = parser.parse_args()
-    return 1 if asyncio.run(run(arguments.server, arguments.clock)) else 0
+    return faults, f"{len(entries)} entries of a citizen's access log proved by the public key alone"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(prove("audit", __doc__, run))

@@ -5,13 +5,10 @@ The validator is the library `jsonschema`, and the patches are applied by `jsonp
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import base64
 import json
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import jsonpatch
@@ -20,6 +17,7 @@ import jsonschema
 from .api import Api
 from .events import Events, user_ids
 from .server import Server
+from .standalone import prove
 from .tokens import Minter
 
 EVENTS = 120
@@ -93,51 +91,34 @@ class Proof:
         return answer
 
 
-async def run(program: Path, clock: Path) -> int:
-    """Returns the number of faults."""
-    with tempfile.TemporaryDirectory() as directory:
-        server = Server(program, Path(directory) / "data", clock, 0)
-        try:
-            await server.start()
-            proof = Proof(server)
-            await proof.load_schemas()
-            events, users = Events("export-data", server.now_s), list(user_ids(3, "export-data"))
-            for user in users:
-                for source, event in events.first(user):
-                    await proof.post(source, [event])
-                await proof.consent(user)
-            for _ in range(EVENTS):
-                await proof.post(*events.any(users))
-            wrong = {"specversion": "1.0", "id": "wrong", "source": "/engines/metadata", "type": "no.such.type",
-                     "subject": users[0], "time": "2026-01-01T00:00:00Z", "data": {}}
-            await proof.post("metadata", [wrong], rejected=1)
-            # A dead letter is written a moment later.
-            async with asyncio.timeout(30):
-                while not (document := await proof.check(users[0]))["dead_letters"]:
-                    await asyncio.sleep(0.2)
-            letter = document["dead_letters"][0]
-            sent = letter.get("event") or base64.b64decode(letter["event_base64"]).decode()
-            if json.loads(sent) != wrong:
-                proof.faults.append(f"the rejected event is held as {sent}")
-            proof.faults += [f"the export has no {section}" for section in SECTIONS if not document[section]]
-            for user in users[1:]:
-                await proof.check(user)
-        finally:
-            await server.stop()
-    for fault in proof.faults[:20]:
-        print(f"FAULT: export-data: {fault}", file=sys.stderr)
-    print(f"export-data: {proof.exports} exports are valid by their schema, and their revisions lead to the profile")
-    return len(proof.faults)
-
-
-def main() -> int:
-    """Returns the exit status: 1 if anything failed."""
-    parser = argparse.ArgumentParser(prog="export-data", description=__doc__)
-    parser.add_argument("--server", type=Path, required=True)
-    parser.add_argument("--clock", type=Path, required=True)
-    arguments = parser.parse_args()
-    return 1 if asyncio.run(run(arguments.server, arguments.clock)) else 0
+async def run(server: Server) -> tuple[list[str], str]:
+    """Returns the faults, and a summary of what was compared."""
+    await server.start()
+    proof = Proof(server)
+    await proof.load_schemas()
+    events, users = Events("export-data", server.now_s), list(user_ids(3, "export-data"))
+    for user in users:
+        for source, event in events.first(user):
+            await proof.post(source, [event])
+        await proof.consent(user)
+    for _ in range(EVENTS):
+        await proof.post(*events.any(users))
+    wrong = {"specversion": "1.0", "id": "wrong", "source": "/engines/metadata", "type": "no.such.type",
+             "subject": users[0], "time": "2026-01-01T00:00:00Z", "data": {}}
+    await proof.post("metadata", [wrong], rejected=1)
+    # A dead letter is written a moment later.
+    async with asyncio.timeout(30):
+        while not (document := await proof.check(users[0]))["dead_letters"]:
+            await asyncio.sleep(0.2)
+    letter = document["dead_letters"][0]
+    sent = letter.get("event") or base64.b64decode(letter["event_base64"]).decode()
+    if json.loads(sent) != wrong:
+        proof.faults.append(f"the rejected event is held as {sent}")
+    proof.faults += [f"the export has no {section}" for section in SECTIONS if not document[section]]
+    for user in users[1:]:
+        await proof.check(user)
+    return proof.faults, f"{proof.exports} exports are valid by their schema, and their revisions lead to the profile"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(prove("export-data", __doc__, run))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import duckdb
@@ -18,6 +15,7 @@ from pycanon import anonymity
 
 from .api import Api
 from .server import Server
+from .standalone import prove
 from .tokens import Minter
 
 PEOPLE = 3_000
@@ -88,39 +86,22 @@ def duckdb_faults(path: Path) -> list[str]:
     return faults if groups is not None and groups[0] <= 131_072 else [*faults, f"a row group of {groups}"]
 
 
-async def run(program: Path, clock: Path) -> int:
-    """Returns the number of faults."""
-    with tempfile.TemporaryDirectory() as directory:
-        server = Server(program, Path(directory) / "data", clock, 0)
-        try:
-            address = await server.start()
-            minter = Minter(server.secret(), server.now_s)
-            (events := Path(directory) / "events").mkdir()
-            await load(program, Api(server), minter, events)
-            token = minter.token("adm:analyst", "admin", "export", amr=["mfa"])
-            files = [Path(directory) / f"people.{format}" for format in FORMATS]
-            for file in files:
-                export(program, address, token, file)
-        finally:
-            await server.stop()
-        faults = [fault for file in files for fault in faults_of(file)] + duckdb_faults(files[0])
-        heights = {frame(file)[0].height for file in files}
+async def run(server: Server) -> tuple[list[str], str]:
+    """Returns the faults, and a summary of what was compared."""
+    address = await server.start()
+    minter = Minter(server.secret(), server.now_s)
+    (events := server.directory / "generated").mkdir()
+    await load(server.program, Api(server), minter, events)
+    token = minter.token("adm:analyst", "admin", "export", amr=["mfa"])
+    files = [server.directory / f"people.{format}" for format in FORMATS]
+    for file in files:
+        export(server.program, address, token, file)
+    faults = [fault for file in files for fault in faults_of(file)] + duckdb_faults(files[0])
+    heights = {frame(file)[0].height for file in files}
     if len(heights) != 1:
         faults.append(f"the formats have different numbers of rows: {heights}")
-    for fault in faults:
-        print(f"FAULT: exports: {fault}", file=sys.stderr)
-    print(f"exports: {heights} rows in {', '.join(FORMATS)} opened by pyarrow, DuckDB and Polars; pycanon agrees on k and l")
-    return len(faults)
-
-
-def main() -> int:
-    """Returns the exit status: 1 if anything failed."""
-    parser = argparse.ArgumentParser(prog="exports", description=__doc__)
-    parser.add_argument("--server", type=Path, required=True)
-    parser.add_argument("--clock", type=Path, required=True)
-    arguments = parser.parse_args()
-    return 1 if asyncio.run(run(arguments.server, arguments.clock)) else 0
+    return faults, f"{heights} rows in {', '.join(FORMATS)} opened by pyarrow, DuckDB and Polars; pycanon agrees on k and l"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(prove("exports", __doc__, run))

@@ -7,17 +7,15 @@ rotations of keys.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from .api import Api
 from .events import Events, user_ids
-from .server import Server
+from .standalone import arguments_of, own_server
 from .tokens import Minter
 
 SCOPES = "profile:read operate export events:read simulate feed:metadata live:many"
@@ -29,7 +27,7 @@ LEFT_OUT = "/events$|/live$|/admin/keys/rotate$|/admin/revocations$"
 EXAMPLES = os.environ.get("FUZZ_EXAMPLES") or "12"
 
 
-async def fuzz(address: str, token: str, packages: Path, directory: str) -> int:
+async def fuzz(address: str, token: str, packages: Path, directory: Path) -> int:
     """Lets the fuzzer call one listener as one caller. Returns its exit status, and prints its report if it found something."""
     command = [
         sys.executable, "-m", "schemathesis.cli", "run", f"http://{address}/api/v2/openapi.json",
@@ -49,23 +47,20 @@ async def fuzz(address: str, token: str, packages: Path, directory: str) -> int:
 async def run(program: Path, clock: Path, packages: Path) -> int:
     """Returns the number of runs with faults."""
     faults, runs = 0, 0
-    with tempfile.TemporaryDirectory() as directory:
-        server = Server(program, Path(directory) / "data", clock, 0)
-        try:
-            public = await server.start()
-            minter, api, events = Minter(server.secret(), server.now_s), Api(server), Events("fuzz", server.now_s)
-            (user,) = user_ids(1, "fuzz")
-            for source, event in events.first(user):
-                body, kind = json.dumps(event).encode(), "application/cloudevents+json"
-                await api.call("POST", f"/api/v2/feeds/{source}", minter.feed(source), body, content_type=kind)
-            admin = minter.token("adm:root", "admin", SCOPES, amr=["mfa"])
-            callers = [(public, minter.token(user, "self", SCOPES, amr=["mfa"])), (public, admin)]
-            callers += [(public, minter.token("svc:a", "service", SCOPES)), (server.admin_address, admin)]
-            for address, token in callers:
-                faults += await fuzz(address, token, packages, directory) != 0
-                runs += 1
-        finally:
-            status = await server.stop()
+    async with own_server(program, clock) as server:
+        public = await server.start()
+        minter, api, events = Minter(server.secret(), server.now_s), Api(server), Events("fuzz", server.now_s)
+        (user,) = user_ids(1, "fuzz")
+        for source, event in events.first(user):
+            body, kind = json.dumps(event).encode(), "application/cloudevents+json"
+            await api.call("POST", f"/api/v2/feeds/{source}", minter.feed(source), body, content_type=kind)
+        admin = minter.token("adm:root", "admin", SCOPES, amr=["mfa"])
+        callers = [(public, minter.token(user, "self", SCOPES, amr=["mfa"])), (public, admin)]
+        callers += [(public, minter.token("svc:a", "service", SCOPES)), (server.admin_address, admin)]
+        for address, token in callers:
+            faults += await fuzz(address, token, packages, server.directory.parent) != 0
+            runs += 1
+        status = await server.stop()
         if status != 0 or "panicked" in server.log():
             print(f"FAULT: fuzz: the server exited with {status}\n{server.log_tail()}", file=sys.stderr)
             faults += 1
@@ -75,9 +70,7 @@ async def run(program: Path, clock: Path, packages: Path) -> int:
 
 def main() -> int:
     """Returns the exit status: 1 if anything failed."""
-    parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
-    parser.add_argument("--server", type=Path, required=True)
-    parser.add_argument("--clock", type=Path, required=True)
+    parser = arguments_of("fuzz", __doc__)
     parser.add_argument("--packages", type=Path, required=True, help="where Schemathesis is installed")
     arguments = parser.parse_args()
     return 1 if asyncio.run(run(arguments.server, arguments.clock, arguments.packages)) else 0

@@ -6,17 +6,14 @@ every kind of caller; the status, the media type and the body of each answer mus
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import http.client
 import json
 import sys
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,6 +22,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from .events import Events, user_ids
 from .server import Server
+from .standalone import prove
 from .tokens import Minter
 
 METHODS = ("get", "head", "put", "post", "delete")
@@ -273,16 +271,11 @@ class Proof:
         self._check(self.public, "post /api/v2/feeds/{source}", operation, answer)
 
 
-async def run(program: Path, clock: Path) -> int:
-    """Returns the number of faults."""
-    with tempfile.TemporaryDirectory() as directory:
-        server = Server(program, Path(directory) / "data", clock, 0)
-        try:
-            public = await server.start()
-            proof = Proof(server, public)
-            await asyncio.to_thread(lambda: (proof.load(), proof.seed(), proof.run()))
-        finally:
-            await server.stop()
+async def run(server: Server) -> tuple[list[str], str]:
+    """Returns the faults, and a summary of what was compared."""
+    public = await server.start()
+    proof = Proof(server, public)
+    await asyncio.to_thread(lambda: (proof.load(), proof.seed(), proof.run()))
     described = {
         operation["operationId"]
         for listener in (proof.public, proof.admin)
@@ -290,21 +283,9 @@ async def run(program: Path, clock: Path) -> int:
         for operation in item.values()
     }
     proof.faults += [f"`{name}` never succeeded" for name in sorted(described - proof.succeeded - UNSUCCESSFUL)]
-    for fault in list(dict.fromkeys(proof.faults))[:20]:
-        print(f"FAULT: openapi: {fault}", file=sys.stderr)
     values = proof.checked.pop("values")
-    print(f"openapi: {proof.checked.total()} answers of {len(described)} operations are described; {values} values are valid")
-    return len(proof.faults)
-
-
-def main() -> int:
-    """Returns the exit status: 1 if anything failed."""
-    parser = argparse.ArgumentParser(prog="openapi", description=__doc__)
-    parser.add_argument("--server", type=Path, required=True)
-    parser.add_argument("--clock", type=Path, required=True)
-    arguments = parser.parse_args()
-    return 1 if asyncio.run(run(arguments.server, arguments.clock)) else 0
+    return list(dict.fromkeys(proof.faults)), f"{proof.checked.total()} answers of {len(described)} operations are described; {values} values are valid"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(prove("openapi", __doc__, run))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from .api import Api
 from .server import Server
+from .standalone import prove
 from .tokens import Minter
 
 SCRIPT = Path(__file__).resolve().parent.parent / "receipt_proof.py"
@@ -86,16 +85,11 @@ async def scheduled(server: Server, api: Api, minter: Minter) -> str:
     return erased.body.decode()
 
 
-async def run(program: Path, clock: Path) -> int:
-    """Returns the number of faults."""
-    with tempfile.TemporaryDirectory() as directory:
-        server = Server(program, Path(directory) / "data", clock, 0)
-        with (Path(directory) / "data" / "config.local.toml").open("a") as settings:
-            settings.write(SETTINGS)
-        try:
-            key, found = await receipts(server)
-        finally:
-            await server.stop()
+async def run(server: Server) -> tuple[list[str], str]:
+    """Returns the faults, and a summary of what was compared."""
+    with (server.directory / "config.local.toml").open("a") as settings:
+        settings.write(SETTINGS)
+    key, found = await receipts(server)
     faults = [f"the receipt of {user} does not hold" for user, text in zip([*USERS, LATER], found, strict=True) if check(key, user, text) != 0]
     user, text = USERS[4], found[4]
     receipt = json.loads(text)
@@ -109,20 +103,8 @@ async def run(program: Path, clock: Path) -> int:
         faults.append("the receipt holds for somebody else")
     if check("0" * 62 + "01", user, text) == 0:
         faults.append("another key signs as well")
-    for fault in faults:
-        print(f"FAULT: receipt: {fault}", file=sys.stderr)
-    print(f"receipt: {len(found)} receipts of erasures proved by the public key alone")
-    return len(faults)
-
-
-def main() -> int:
-    """Returns the exit status: 1 if anything failed."""
-    parser = argparse.ArgumentParser(prog="receipt", description=__doc__)
-    parser.add_argument("--server", type=Path, required=True)
-    parser.add_argument("--clock", type=Path, required=True)
-    arguments = parser.parse_args()
-    return 1 if asyncio.run(run(arguments.server, arguments.clock)) else 0
+    return faults, f"{len(found)} receipts of erasures proved by the public key alone"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(prove("receipt", __doc__, run))

@@ -5,13 +5,10 @@ The validator is the library `jsonschema`, which shares no code with the server.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import sys
-import tempfile
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import jsonpatch
@@ -22,6 +19,7 @@ from websockets.typing import Subprotocol
 from .api import Api
 from .events import Events, user_ids
 from .server import Server
+from .standalone import prove
 from .tokens import Minter
 
 TYPE = "application/vnd.civic.profile+json"
@@ -155,42 +153,25 @@ class Proof:
         return answer
 
 
-async def run(program: Path, clock: Path) -> int:
-    """Returns the number of faults."""
-    with tempfile.TemporaryDirectory() as directory:
-        server = Server(program, Path(directory) / "data", clock, 0)
-        try:
-            await server.start()
-            proof = Proof(server, "schemas")
-            await proof.load_schemas()
-            events = Events("schemas", server.now_s)
-            await proof.post_first(events)
-            for level in ("full", "minimal", "standard", "full"):
-                await proof.post(events, EVENTS // 4)
-                for user in proof.users:
-                    await proof.consent(user, level)
-                await proof.read_all()
-            await proof.follow(events)
-        finally:
-            await server.stop()
+async def run(server: Server) -> tuple[list[str], str]:
+    """Returns the faults, and a summary of what was compared."""
+    await server.start()
+    proof = Proof(server, "schemas")
+    await proof.load_schemas()
+    events = Events("schemas", server.now_s)
+    await proof.post_first(events)
+    for level in ("full", "minimal", "standard", "full"):
+        await proof.post(events, EVENTS // 4)
+        for user in proof.users:
+            await proof.consent(user, level)
+        await proof.read_all()
+    await proof.follow(events)
     kinds = ("views", "sparse views", "patched documents", "followed")
     expected = [f"{what} in {version}" for what in kinds for version in ("1.0", "2.0")]
     proof.faults += [f"no {what}" for what in expected if not proof.counts[what]]
-    for fault in proof.faults[:20]:
-        print(f"FAULT: schemas: {fault}", file=sys.stderr)
     total = sum(count for what, count in proof.counts.items() if not what.startswith("followed"))
-    print(f"schemas: {total} documents in {len(proof.validators)} versions are valid by the schemas that they name")
-    return len(proof.faults)
-
-
-def main() -> int:
-    """Returns the exit status: 1 if anything failed."""
-    parser = argparse.ArgumentParser(prog="schemas", description=__doc__)
-    parser.add_argument("--server", type=Path, required=True)
-    parser.add_argument("--clock", type=Path, required=True)
-    arguments = parser.parse_args()
-    return 1 if asyncio.run(run(arguments.server, arguments.clock)) else 0
+    return proof.faults, f"{total} documents in {len(proof.validators)} versions are valid by the schemas that they name"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(prove("schemas", __doc__, run))

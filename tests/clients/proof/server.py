@@ -37,7 +37,7 @@ class Server:
     def __init__(self, program: Path, directory: Path, clock_library: Path, clock_offset_s: int) -> None:
         self.clock_offset_s = clock_offset_s
         self.admin_address = ""
-        self._program, self._directory = program, directory
+        self.program, self.directory = program, directory
         self._environment = {"LD_PRELOAD": str(clock_library), "CLOCK_OFFSET_S": str(clock_offset_s)}
         self._process: asyncio.subprocess.Process | None = None
         self._address = ""
@@ -62,9 +62,9 @@ class Server:
 
     async def start(self) -> str:
         """Starts the server, and returns its address when it is ready."""
-        with (self._directory / "server.log").open("ab") as log:
+        with (self.directory / "server.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                self._program, "serve", "--data-dir", self._directory,
+                self.program, "serve", "--data-dir", self.directory,
                 "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
                 env=self._environment, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log,
             )
@@ -103,7 +103,7 @@ class Server:
 
     def secret(self) -> bytes:
         """Returns the secret that signs tokens in development."""
-        for line in (self._directory / ".env").read_text().splitlines():
+        for line in (self.directory / ".env").read_text().splitlines():
             name, _, value = line.partition("=")
             if name == "PROFILE_SERVER_DEV_SECRET":
                 return base64.b64decode(value)
@@ -115,4 +115,4 @@ class Server:
 
     def log(self) -> str:
         """Returns the log."""
-        return (self._directory / "server.log").read_text(errors="replace")
+        return (self.directory / "server.log").read_text(errors="replace")

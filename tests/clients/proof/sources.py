@@ -6,18 +6,14 @@ know, so the library `jsonpatch`, which knows nothing of `x-source`, must hold t
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import random
 import sys
-import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import jsonpatch
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -27,6 +23,7 @@ from .document import Document
 from .events import Events, user_ids
 from .expected_access import Consent, leaves_of_operation
 from .server import Server
+from .standalone import prove
 from .tokens import Minter
 
 EVENTS = 40
@@ -240,33 +237,16 @@ class Proof:
         return answer
 
 
-async def run(program: Path, clock: Path) -> int:
-    """Returns the number of faults."""
-    with tempfile.TemporaryDirectory() as directory:
-        server = Server(program, Path(directory) / "data", clock, 0)
-        try:
-            await server.start()
-            proof = Proof(server, "sources")
-            await proof.seed()
-            await proof.run()
-        finally:
-            await server.stop()
+async def run(server: Server) -> tuple[list[str], str]:
+    """Returns the faults, and a summary of what was compared."""
+    await server.start()
+    proof = Proof(server, "sources")
+    await proof.seed()
+    await proof.run()
     names = [caller.name for caller in proof.callers if caller.name != "stranger"]
     proof.faults += [f"{name}: nothing was compared" for name in names if not proof.compared[name]]
-    for fault in proof.faults[:20]:
-        print(f"FAULT: sources: {fault}", file=sys.stderr)
-    print(f"sources: {proof.compared.total()} sources that patches have named are those that GET gives")
-    return len(proof.faults)
-
-
-def main() -> int:
-    """Returns the exit status: 1 if anything failed."""
-    parser = argparse.ArgumentParser(prog="sources", description=__doc__)
-    parser.add_argument("--server", type=Path, required=True)
-    parser.add_argument("--clock", type=Path, required=True)
-    arguments = parser.parse_args()
-    return 1 if asyncio.run(run(arguments.server, arguments.clock)) else 0
+    return proof.faults, f"{proof.compared.total()} sources that patches have named are those that GET gives"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(prove("sources", __doc__, run))
