@@ -8,6 +8,9 @@
 //! Each of USERS users (default 10,000,000) gets the records of one of PEOPLE people (default 1,000): those that the first
 //! events of the person make, under the user's own id and key. They are appended and folded as in a server, but the events are
 //! applied only once for each person. Event ids and profile ids therefore repeat.
+//!
+//! The order of the users in the store is written beside them, so that the load generator can read all of them once without
+//! jumping over the disk. In a directory that is filled already, only that is done.
 #![expect(clippy::print_stdout, reason = "it prints how far it is")]
 
 use std::collections::HashMap;
@@ -43,6 +46,8 @@ const GROUP: usize = 512;
 const CHECKPOINT: usize = 250_000;
 /// The file by which the load generator knows how many users a kept data directory has.
 const FILLED: &str = "loadtest.users";
+/// The file by which it knows their order in the store: their indexes, 4 bytes each, little-endian.
+const ORDER: &str = "loadtest.order";
 
 struct OsEntropy;
 
@@ -83,10 +88,11 @@ impl Fold for TemplateFold {
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let directory = PathBuf::from(arguments.next().ok_or("usage: fill_users DATA_DIR [USERS [PEOPLE]]")?);
-    let users: u64 = arguments.next().map_or(Ok(10_000_000), |users| users.parse())?;
+    let users: u64 = arguments.next().map_or(Ok(10_000_000), |users| users.parse::<u32>().map(u64::from))?;
     let people: u64 = arguments.next().map_or(Ok(1_000), |people| people.parse())?;
-    if directory.join("keyring").exists() {
-        return Err("the data directory has users already: give another one".into());
+    let filled = fs::read_to_string(directory.join(FILLED)).ok();
+    if directory.join("keyring").exists() && filled != Some(users.to_string()) {
+        return Err("the data directory has other users already: give another one".into());
     }
     fs::create_dir_all(&directory)?;
     let sources = Sources::from_process().with("data_dir", directory.display(), "DATA_DIR");
@@ -134,8 +140,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let keyed = |index| Ok((quarantine.key_of(&UserId::parse(&population.user_id(index))?), index));
     let mut indexes: Vec<(UserKey, u64)> = (0..users).map(keyed).collect::<Result<_, domain::id::InvalidId>>()?;
     indexes.sort_unstable();
+    let order: Vec<[u8; 4]> = indexes.iter().map(|(_, index)| (*index as u32).to_le_bytes()).collect();
+    fs::write(directory.join(ORDER), order.as_flattened())?;
     let mut end = 0;
-    for part in indexes.chunks(CHECKPOINT) {
+    for part in indexes.chunks(CHECKPOINT).filter(|_| filled.is_none()) {
         for group in part.chunks(GROUP) {
             append(&mut *journal, &population, &templates, group)?;
         }

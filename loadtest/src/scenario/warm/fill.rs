@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 
 /// The file that says how many users a kept data directory has.
 const FILLED: &str = "loadtest.users";
+/// The file that has their order in the store, if `examples/fill_users.rs` has made the directory: their indexes, 4 bytes each,
+/// little-endian.
+const ORDER: &str = "loadtest.order";
 
 impl WarmScenario {
     /// Posts the first events of every user. If the data directory has these users already, reads each of them once, so
@@ -35,7 +38,7 @@ impl WarmScenario {
                 self.users
             );
             environment.progress.step(format!("warm: reading {users} users of `{}`", self.data_dir));
-            let requests = UserRequests::new(feeds.clone(), server)?;
+            let requests = UserRequests::new(feeds.clone(), server)?.in_order(self.order(server)?);
             let start = Instant::now();
             read_all(server, &requests, 0..self.users).await?;
             report.figure("  read once, in", start.elapsed().as_secs_f64(), "s");
@@ -56,5 +59,22 @@ impl WarmScenario {
         report.figure("  posted in", fed.took.as_secs_f64(), "s");
         report.figure("  events", sent as f64, "");
         Ok(feeds)
+    }
+
+    /// Returns the indexes of all users in the order of the store; empty if that is not known.
+    fn order(&self, server: &Server) -> Result<Vec<u32>> {
+        let path = server.data_dir().join(ORDER);
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let bytes = fs::read(&path).with_context(|| format!("could not read `{}`", path.display()))?;
+        let (indexes, rest) = bytes.as_chunks();
+        ensure!(
+            rest.is_empty() && indexes.len() as u64 == self.users,
+            "`{}` is not the order of {} users: remove it",
+            path.display(),
+            self.users
+        );
+        Ok(indexes.iter().map(|index| u32::from_le_bytes(*index)).collect())
     }
 }

@@ -18,25 +18,38 @@ pub(super) struct UserRequests {
     pub(super) feeds: Rc<Feeds>,
     reader: String,
     writer: String,
+    /// Another order than one that jumps over all of them.
+    order: Vec<u32>,
 }
 
 impl UserRequests {
     pub(super) fn new(feeds: Rc<Feeds>, server: &Server) -> Result<Self> {
         let reader = server.token("svc:dashboard", "service", "profile:read")?;
         let writer = server.token("svc:loadtest", "service", ALL_FEEDS)?;
-        Ok(Self { feeds, reader, writer })
+        Ok(Self { feeds, reader, writer, order: Vec::new() })
+    }
+
+    /// Takes another order of the users, unless it is empty.
+    pub(super) fn in_order(self, order: Vec<u32>) -> Self {
+        Self { order, ..self }
+    }
+
+    /// Returns the user at a position of the order, which repeats itself after all users.
+    fn user_at(&self, place: u64) -> u64 {
+        let users = self.feeds.users();
+        self.order.get((place % users) as usize).map_or_else(|| user_at(place, users), |index| u64::from(*index))
     }
 
     /// Returns a GET of each user in a part of the order.
     pub(super) fn reads(&self, part: Range<u64>) -> RequestList {
-        let user_id = |place| self.feeds.people().user_id(user_at(place, self.feeds.users()));
+        let user_id = |place| self.feeds.people().user_id(self.user_at(place));
         let path = |place| format!("/api/v2/profile/{}", user_id(place));
         RequestList::new(part.map(|place| http::get(&path(place), &self.reader)).collect())
     }
 
     /// Returns the message that subscribes to the users in a part of the order.
     pub(super) fn subscription(&self, part: Range<u64>) -> String {
-        let user_id = |place| self.feeds.people().user_id(user_at(place, self.feeds.users()));
+        let user_id = |place| self.feeds.people().user_id(self.user_at(place));
         let users: Vec<_> = part.map(|place| json!({"user_id": user_id(place)})).collect();
         json!({"type": "subscribe", "users": users}).to_string()
     }
@@ -44,14 +57,14 @@ impl UserRequests {
     /// Returns a change of each user in a part of the order.
     pub(super) fn changes(&self, part: Range<u64>) -> RequestList {
         let render = |place| {
-            let event = self.feeds.people().update(user_at(place, self.feeds.users()), place / self.feeds.users());
+            let event = self.feeds.people().update(self.user_at(place), place / self.feeds.users());
             http::post_event(event.source, &event.json, &self.writer)
         };
         RequestList::new(part.map(render).collect())
     }
 }
 
-/// Returns the user at a position of the order, which repeats itself after all users.
+/// Returns the user at a position of the order that jumps.
 fn user_at(place: u64, users: u64) -> u64 {
     (u128::from(place) * u128::from(STRIDE) % u128::from(users)) as u64
 }
