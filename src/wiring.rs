@@ -56,6 +56,8 @@ pub(crate) struct Components {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) dead_letters: Arc<dyn DeadLetters>,
+    /// Strips the rejected events of erased users that wait to be written.
+    waiting_letters: Arc<dyn ErasureParticipant>,
     /// Reads and changes the rejected events that were kept.
     pub(crate) rejected: Arc<dyn RejectedEvents>,
     pub(crate) quarantine: Arc<Quarantine>,
@@ -145,6 +147,7 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
         clock,
         entropy,
         rejected: store.dead_letters.clone(),
+        waiting_letters: store.dead_letters.clone(),
         dead_letters: store.dead_letters,
         quarantine: store.quarantine,
         store: store.status,
@@ -286,6 +289,7 @@ pub(crate) fn erasures(
     let (profiles, reading) = (components.profiles.clone(), components.profiles.clone());
     let participants: Vec<Arc<dyn ErasureParticipant>> = vec![
         Arc::clone(&components.user_keys),
+        Arc::clone(&components.waiting_letters),
         profiles.live_memory(),
         Arc::new(SavedColumns(components.closer.projection_resealer())),
         Arc::new(ExportResults(components.exports.clone())),

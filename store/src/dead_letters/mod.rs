@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use domain::port::dead_letters::{DeadLetter, DeadLetters, LetterDropped};
+use domain::port::erasure::{ErasedUser, ErasureParticipant};
 use domain::port::store::StoreError;
 use parking_lot::Mutex;
 
@@ -100,6 +101,18 @@ impl DeadLetterStore {
 impl Drop for DeadLetterStore {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+impl ErasureParticipant for DeadLetterStore {
+    fn name(&self) -> &'static str {
+        "the dead letters that wait"
+    }
+
+    /// Those that are written are sealed under the user's key.
+    fn forget(&self, erased: &ErasedUser) -> Result<(), StoreError> {
+        self.queue.forget(&erased.user);
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use domain::port::dead_letters::DeadLetter;
 use domain::port::store::StoreError;
 
 use super::body;
-use super::queue::{LetterQueue, NextBatch, QueuedLetter};
+use super::queue::{LetterQueue, NextBatch, QueuedLetter, without_user};
 use super::quota::LetterQuota;
 use crate::engine::Engine;
 use crate::journal::NewestFrame;
@@ -133,7 +133,8 @@ impl LetterWriter {
         for queued in batch {
             let day = day_of(queued.letter.rejected_at);
             self.purge_on(day);
-            match seal(&self.engine, &queued.letter, day, queued.tag) {
+            let stripped = self.queue.is_of_erased(&queued.letter).then(|| without_user(&queued.letter));
+            match seal(&self.engine, stripped.as_ref().unwrap_or(&queued.letter), day, queued.tag) {
                 Ok(letter) => {
                     written.push((queued.tag, queued.reserved, letter.bytes()));
                     sealed.push((queued.tag, letter));
@@ -201,9 +202,8 @@ fn seal(engine: &Engine, letter: &DeadLetter, day: u32, tag: SourceTag) -> Resul
     let known = known.transpose()?.flatten();
     let stripped;
     let (letter, known) = match known {
-        // Events of erased users are never kept.
         Some((_, NewestFrame { is_erasure: true, .. })) => {
-            stripped = DeadLetter { user: None, body: None, ..letter.clone() };
+            stripped = without_user(letter);
             (&stripped, None)
         }
         known => (letter, known),
