@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
 use super::job::{ErasureJob, ErasureOrigin, InvalidJob, JobStage};
+use super::proof;
 use super::read_block::ReadBlock;
 use super::registered::RegisteredErasures;
 use super::run::Step;
@@ -272,6 +273,28 @@ impl Erasures {
         self.0.parts.reads.unblock(&user, job.row);
         metric::erasures("undone").increment(1);
         Ok(())
+    }
+
+    /// Undoes the erasures that the audit log says were undone after they were scheduled: those of a registry that is older than the
+    /// log. Returns how many.
+    ///
+    /// # Errors
+    /// The log could not be read, or a job not be removed.
+    pub(crate) async fn cancel_undone(&self) -> Result<usize, ErasureError> {
+        let scheduled: Vec<UserId> = {
+            let jobs = self.0.jobs.lock();
+            jobs.values().filter(|pending| pending.job.due_at().is_some()).map(|pending| pending.job.user).collect()
+        };
+        let mut undone = 0;
+        for user in scheduled {
+            let trail = Arc::clone(&self.0.parts.trail);
+            let found = tokio::task::spawn_blocking(move || proof::was_undone(&*trail, &user)).await;
+            if found.map_err(ErasureError::not_begun)?.map_err(ErasureError::not_begun)? {
+                self.undo(user).await?;
+                undone += 1;
+            }
+        }
+        Ok(undone)
     }
 
     /// Returns a job for a user's present generation. It is scheduled for no time yet.

@@ -64,6 +64,8 @@ impl Erasures {
         let Some(job) = self.0.jobs.lock().get(&user).map(|pending| pending.job.clone()) else { return };
         let (job, is_new) = match job.stage {
             JobStage::Running(_) => (job, false),
+            // It may have been undone and scheduled again.
+            JobStage::Scheduled { due_at } if due_at > self.0.parts.clock.now_micros() => return,
             JobStage::Scheduled { .. } => match self.begin(job).await {
                 Ok(job) => (job, true),
                 Err(error) => {

@@ -26,5 +26,6 @@ mod verify;
 pub(crate) use erasures::{ErasureError, ErasureParts, Erasures, FinishedErasure, KnownErasure};
 pub(crate) use job::ErasureOrigin;
 pub(crate) use participants::{ExportResults, LiveTickets, PageSessions, SavedColumns};
+pub(crate) use proof::{SCHEDULE_ACTION, UNDO_ACTION};
 pub(crate) use read_block::ReadBlock;
 pub(crate) use verify::{ReceiptCheck, check_receipt};

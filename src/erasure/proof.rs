@@ -1,10 +1,12 @@
 //! The entry of an erasure in the audit log, and the receipt with the proofs that the entry is there.
 
+use std::collections::HashSet;
+
 use domain::erasure::Tombstone;
 use domain::erasure_receipt::{COMMITMENT_MEMBER, ERASE_ACTION, ErasureReceipt, SLOT_MEMBER, commitment};
 use domain::id::UserId;
 use domain::json::{self, Json};
-use domain::port::audit::{AuditCategory, AuditEntry, AuditError, AuditValue};
+use domain::port::audit::{AuditCategory, AuditEntry, AuditError, AuditValue, NOT_DONE_MEMBER};
 use domain::port::audit_trail::{AuditHash, AuditQuery, AuditReadError, AuditRecord, AuditTrail};
 use domain::port::journal::RowId;
 use sha2::{Digest, Sha256};
@@ -16,6 +18,11 @@ const PAGE: usize = 50;
 const PAGES: usize = 20;
 /// Levels of an entry or a tree head.
 const DEPTH: usize = 4;
+
+/// The action of the entry that is written before an erasure is scheduled.
+pub(crate) const SCHEDULE_ACTION: &str = "profile.erase.schedule";
+/// The action of the entry that is written before a scheduled erasure is undone.
+pub(crate) const UNDO_ACTION: &str = "profile.erase.undo";
 
 /// Why an entry or its proofs could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -57,30 +64,25 @@ pub(super) fn entry(job: &ErasureJob, commitment: &[u8; 32]) -> AuditEntry {
         .with(COMMITMENT_MEMBER, AuditValue::Digest(*commitment))
 }
 
-/// Returns the entry of an erasure with this commitment, if it was written. Blocks.
+/// Returns the entry of an erasure with this commitment, if it was written and no later entry says that it was not done. Blocks.
 pub(super) fn find_entry(
     trail: &dyn AuditTrail,
     user: &UserId,
     commitment: &[u8; 32],
 ) -> Result<Option<AuditRecord>, ProofError> {
-    let mut query = AuditQuery {
-        categories: vec![AuditCategory::Compliance],
-        subject: Some(*user),
-        action: Some(ERASE_ACTION.to_owned()),
-        ..AuditQuery::newest(PAGE)
-    };
+    let mut query = entries_about(user, ERASE_ACTION);
     let commitment = hex::encode(commitment);
-    let is_allowed = |entry: &Json<'_>| entry.get("decision").and_then(Json::as_str) == Some("allowed");
-    let is_own = |record: &AuditRecord| {
-        let entry = json::parse(record.line.as_bytes(), DEPTH).ok();
-        entry.is_some_and(|entry| {
-            is_allowed(&entry) && entry.get(COMMITMENT_MEMBER).and_then(Json::as_str) == Some(&commitment)
-        })
-    };
+    // The newest come first, so a later entry that says that one was not done comes before it.
+    let mut not_done = HashSet::new();
     for _ in 0..PAGES {
         let page = trail.query(&query)?;
-        if let Some(found) = page.records.into_iter().find(is_own) {
-            return Ok(Some(found));
+        for record in page.records {
+            let Ok(entry) = json::parse(record.line.as_bytes(), DEPTH) else { continue };
+            not_done.extend(entry.get(NOT_DONE_MEMBER).and_then(Json::as_i64));
+            let is_own = is_allowed(&entry) && entry.get(COMMITMENT_MEMBER).and_then(Json::as_str) == Some(&commitment);
+            if is_own && !i64::try_from(record.receipt.seq).is_ok_and(|seq| not_done.contains(&seq)) {
+                return Ok(Some(record));
+            }
         }
         match page.next {
             Some(next) => query.cursor = Some(next),
@@ -88,6 +90,43 @@ pub(super) fn find_entry(
         }
     }
     Ok(None)
+}
+
+/// Returns whether the newest entry about a user's scheduled erasure says that it was undone. Blocks.
+pub(super) fn was_undone(trail: &dyn AuditTrail, user: &UserId) -> Result<bool, ProofError> {
+    Ok(newest_allowed(trail, user, UNDO_ACTION)? > newest_allowed(trail, user, SCHEDULE_ACTION)?)
+}
+
+/// Returns the number of the newest entry of an action about a user that was allowed.
+fn newest_allowed(trail: &dyn AuditTrail, user: &UserId, action: &str) -> Result<Option<u64>, ProofError> {
+    let mut query = entries_about(user, action);
+    loop {
+        let page = trail.query(&query)?;
+        let allowed = |record: &&AuditRecord| {
+            json::parse(record.line.as_bytes(), DEPTH).is_ok_and(|entry| is_allowed(&entry))
+        };
+        if let Some(found) = page.records.iter().find(allowed) {
+            return Ok(Some(found.receipt.seq));
+        }
+        match page.next {
+            Some(next) => query.cursor = Some(next),
+            None => return Ok(None),
+        }
+    }
+}
+
+/// Returns the query for the entries of an action about a user, the newest first.
+fn entries_about(user: &UserId, action: &str) -> AuditQuery {
+    AuditQuery {
+        categories: vec![AuditCategory::Compliance],
+        subject: Some(*user),
+        action: Some(action.to_owned()),
+        ..AuditQuery::newest(PAGE)
+    }
+}
+
+fn is_allowed(entry: &Json<'_>) -> bool {
+    entry.get("decision").and_then(Json::as_str) == Some("allowed")
 }
 
 /// Signs a tree head, and returns the receipt of an erasure. Blocks.

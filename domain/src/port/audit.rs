@@ -52,6 +52,9 @@ pub enum AuditActor {
     Caller(Arc<str>),
 }
 
+/// The member of an entry that says that an earlier one was not done: the number of that one.
+pub const NOT_DONE_MEMBER: &str = "not_done";
+
 /// The value of an [`AuditMember`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuditValue {

@@ -3,9 +3,12 @@
 use std::sync::atomic::Ordering;
 
 use domain::erasure::ErasureReason;
+use domain::port::audit::{AuditCategory, AuditEntry, AuditLog};
 use domain::port::erasure::StoredUser;
 
 use super::super::erasures::{ErasureError, KnownErasure};
+use super::super::job::{ErasureJob, JobStage};
+use super::super::proof::{SCHEDULE_ACTION, UNDO_ACTION};
 use super::fixture::{DAY, Disk, NOW, Started, origin, user};
 
 async fn schedule(server: &Started, days: u32) -> i64 {
@@ -68,6 +71,53 @@ async fn when_its_time_has_come_it_is_erased_and_not_before() {
     assert!(!server.is_blocked());
     assert!(matches!(server.erasures.undo(user()).await, Err(ErasureError::Unknown)));
     assert!(server.erase().await.is_ok(), "the receipt");
+}
+
+#[tokio::test]
+async fn one_that_was_undone_and_scheduled_again_waits_for_its_new_time() {
+    let disk = Disk::new();
+    let server = disk.start();
+    schedule(&server, 3).await;
+    disk.clock.0.store(NOW + 3 * DAY, Ordering::Relaxed);
+    // The user's lock is held, as by the two requests, when what is due begins.
+    let held = server.erasures.lock(user()).await;
+    server.erasures.tick();
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    let undone = tokio::spawn({
+        let erasures = server.erasures.clone();
+        async move { erasures.undo(user()).await }
+    });
+    let pending = server.erasures.0.jobs.lock().get(&user()).map(|pending| pending.job.clone()).expect("a job");
+    let due_at = NOW + 33 * DAY;
+    server.erasures.remember(ErasureJob { stage: JobStage::Scheduled { due_at }, ..pending });
+    drop(held);
+    undone.await.expect("no panic").expect("undone");
+    for _ in 0..20 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert!(disk.recorded().is_empty(), "nothing was erased");
+    assert!(matches!(disk.users.get(), StoredUser::Living { .. }));
+}
+
+#[tokio::test]
+async fn what_was_undone_since_the_backup_is_not_scheduled_in_what_was_restored() {
+    let disk = Disk::new();
+    let record = async |action| {
+        let entry = AuditEntry::new(AuditCategory::Compliance, action, origin().actor);
+        disk.audit.write(AuditEntry { subject: Some(user()), ..entry }).await.expect("an entry");
+    };
+    record(SCHEDULE_ACTION).await;
+    let server = disk.start();
+    schedule(&server, 30).await;
+    assert_eq!(disk.start().erasures.cancel_undone().await.expect("it reads"), 0);
+    record(UNDO_ACTION).await;
+    record(SCHEDULE_ACTION).await;
+    assert_eq!(disk.start().erasures.cancel_undone().await.expect("it reads"), 0, "it was scheduled again");
+    record(UNDO_ACTION).await;
+    let server = disk.start();
+    assert!(server.is_blocked());
+    assert_eq!(server.erasures.cancel_undone().await.expect("it reads"), 1);
+    assert!(!server.is_blocked() && disk.jobs() == 0);
 }
 
 #[tokio::test]

@@ -3,6 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use domain::erasure::ErasureReason;
+use domain::erasure_receipt::ERASE_ACTION;
+use domain::port::audit::{AuditCategory, AuditDecision, AuditEntry, AuditLog, AuditValue, NOT_DONE_MEMBER};
+use domain::port::audit_trail::{AuditQuery, AuditTrail};
 use domain::port::erasure::StoredUser;
 use domain::splitmix64;
 
@@ -91,6 +94,26 @@ async fn an_erasure_that_was_killed_after_any_step_is_finished_at_the_next_start
         let asked = disk.asked.lock();
         assert_eq!(asked.last(), Some(&(PARTICIPANTS - 1, true)), "{step:?}");
     }
+}
+
+#[tokio::test]
+async fn a_receipt_rests_on_no_entry_that_the_log_calls_not_done() {
+    let disk = Disk::new();
+    assert!(disk.start_until(Step::Recorded).erase().await.is_err());
+    let query = AuditQuery { action: Some(ERASE_ACTION.to_owned()), ..AuditQuery::newest(1) };
+    let first = disk.audit.query(&query).expect("a page").records[0].receipt;
+    // As the log does if the entry became durable after the server had given up waiting for it.
+    let entry = AuditEntry {
+        subject: Some(user()),
+        decision: AuditDecision::Failed,
+        ..AuditEntry::new(AuditCategory::Compliance, ERASE_ACTION, origin().actor)
+    };
+    disk.audit.write(entry.with(NOT_DONE_MEMBER, AuditValue::Integer(first.seq as i64))).await.expect("an entry");
+    let server = disk.start();
+    server.erasures.resume().await;
+    let receipt = check_receipt(&server.erase().await.expect("a receipt"), &ReceiptCheck::default());
+    assert!(Some(receipt.expect("a valid receipt").leaf) > first.leaf, "another entry was written");
+    assert_eq!(disk.recorded(), ["request-1", "request-1"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The entries of a category that are written together, and the answers to those who wait for them.
 
-use domain::port::audit::{AuditDecision, AuditEntry, AuditError, AuditReceipt, AuditValue};
+use domain::port::audit::{AuditDecision, AuditEntry, AuditError, AuditReceipt, AuditValue, NOT_DONE_MEMBER};
 
 use super::queue::WaitingSender;
 
@@ -64,5 +64,5 @@ fn not_done(entry: &AuditEntry, seq: u64) -> AuditEntry {
     let (decision, request_id) = (AuditDecision::Failed, request_id.clone());
     let about = AuditEntry::new(entry.category, entry.action, entry.actor.clone());
     let about = AuditEntry { subject, generation, tenant, decision, request_id, ..about };
-    about.with("not_done", AuditValue::Integer(i64::try_from(seq).unwrap_or(i64::MAX)))
+    about.with(NOT_DONE_MEMBER, AuditValue::Integer(i64::try_from(seq).unwrap_or(i64::MAX)))
 }

@@ -1,6 +1,6 @@
 //! The erasures that a log knows. A restore applies them again to an older keyring.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -46,7 +46,7 @@ impl KnownErasures {
 
 /// Reads the erasures of the log in `directory`, which a caller has verified.
 pub(crate) fn erasures(directory: &Path) -> io::Result<KnownErasures> {
-    let mut decisions = BTreeMap::new();
+    let mut erasures = BTreeSet::new();
     let mut known = KnownErasures::none();
     for category in AuditCategory::ALL {
         for month in files::months(directory, category.name(), ".log")? {
@@ -54,10 +54,7 @@ pub(crate) fn erasures(directory: &Path) -> io::Result<KnownErasures> {
             let (mut scan, mut last) = (LineScan::new(&*file, 0), None);
             while let Some(line) = scan.next()?.filter(|line| line.is_complete) {
                 if category == AuditCategory::Compliance {
-                    if let Some((erasure, is_allowed)) = parse(&line.bytes) {
-                        // A later entry may say that it failed.
-                        decisions.insert(erasure, is_allowed);
-                    }
+                    erasures.extend(parse(&line.bytes));
                     known.keep_until = known.keep_until.max(parse_keep_until(&line.bytes).unwrap_or(i64::MIN));
                 }
                 last = Some(line);
@@ -68,19 +65,19 @@ pub(crate) fn erasures(directory: &Path) -> io::Result<KnownErasures> {
             }
         }
     }
-    known.erasures = decisions.into_iter().filter(|(_, is_allowed)| *is_allowed).map(|(erasure, _)| erasure).collect();
+    known.erasures = erasures.into_iter().collect();
     Ok(known)
 }
 
-/// Returns the erasure that a line is about, and whether it was allowed; `None` for other lines.
-fn parse(line: &[u8]) -> Option<(Erasure, bool)> {
+/// Returns the erasure that a line is about; `None` for other lines. An erasure goes on until it is done, whatever comes after its entry.
+fn parse(line: &[u8]) -> Option<Erasure> {
     // Most lines are about something else.
     memchr::memmem::find(line, ERASE.as_bytes())?;
     let object = json::parse(line, 4).ok()?;
     let text = |name: &str| object.get(name).and_then(|value| value.as_str());
     let number = |name: &str| object.get(name).and_then(|value| u32::try_from(value.as_i64()?).ok());
     let erasure = Erasure { slot: number("slot")?, generation: number("generation")? };
-    (text("action")? == ERASE).then_some((erasure, text("decision") == Some(ALLOWED)))
+    (text("action")? == ERASE && text("decision")? == ALLOWED).then_some(erasure)
 }
 
 /// Returns until when the backup of the keyring may be kept that a line is about; `None` for other lines.
@@ -101,8 +98,8 @@ mod tests {
             format!("{{\"action\":\"{action}\",\"decision\":\"{decision}\",\"generation\":2,\"slot\":7}}").into_bytes()
         };
         let erasure = Erasure { slot: 7, generation: 2 };
-        assert_eq!(parse(&line("profile.erase", "allowed")), Some((erasure, true)));
-        assert_eq!(parse(&line("profile.erase", "failed")), Some((erasure, false)));
+        assert_eq!(parse(&line("profile.erase", "allowed")), Some(erasure));
+        assert_eq!(parse(&line("profile.erase", "failed")), None);
         assert_eq!(parse(&line("profile.erased", "allowed")), None);
         assert_eq!(parse(b"{\"action\":\"profile.erase\"}"), None);
         let until =
