@@ -16,6 +16,7 @@ use store::audit::AuditStore;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::after_restore;
 use crate::handler_states;
 use crate::http::request::caller::KeyStore;
 use crate::http::request::limits::Limits;
@@ -83,6 +84,9 @@ impl Application {
         // What is in force is noted before anybody can change it.
         shared.reloader.reload(&ChangeOrigin::watcher()).await;
         credentials.keys.record_start().await;
+        let (registry, trail) = (Arc::clone(&components.registry), components.audit.clone());
+        let followed = after_restore::follow_log(registry, trail, Arc::clone(&credentials.verifier), &erasures).await;
+        followed.map_err(|error| StartError::AfterRestore(error.to_string()))?;
         // Before anybody can read a profile that is to be erased.
         erasures.resume().await;
         let rate_limits = Arc::clone(&shared.limits);

@@ -5,6 +5,7 @@
 pub mod cli;
 
 pub mod application;
+mod after_restore;
 mod erasure;
 mod handler_states;
 mod key_ages;

@@ -42,7 +42,7 @@ mod snapshots;
 mod summary;
 pub(crate) mod transport;
 
-pub(crate) use admin::AdminState;
+pub(crate) use admin::{AdminState, REVOKE_ACTION};
 pub(crate) use audit::{AuditState, ChangeOrigin, ConfigChanges, Denials, ServiceReads};
 pub(crate) use backup::BackupState;
 pub(crate) use batch_get::BatchGetState;

@@ -13,7 +13,7 @@ use crate::live_client::LiveClient;
 use crate::test_server::{
     PROGRAM, TestServer, USER, eventually, profile_path, residency, serve, start_on, start_server, start_server_with,
 };
-use crate::token::Token;
+use crate::token::{Token, now};
 
 fn run(command: &[&str], data_dir: &Path, server: Option<&TestServer>) {
     let mut process = Command::new(PROGRAM);
@@ -164,4 +164,53 @@ fn an_anchor_that_is_newer_than_the_restored_log_refuses_the_start_and_says_what
     let server = start_on(restored);
     let profile: Value = server.own_profile(USER).json();
     assert_eq!(profile["consent"]["data_sharing_level"], "standard", "the consent came after the backup");
+}
+
+fn operator() -> Token {
+    Token::new("admin", "adm:root", "operate").with("amr", json!(["mfa"])).with("auth_time", now())
+}
+
+/// Sends a request of a citizen who has just authenticated with a second factor.
+fn as_citizen(server: &TestServer, method: &'static str, user: &str, rest: &str) -> u16 {
+    let token = Token::citizen(user).with("amr", json!(["mfa"])).with("auth_time", now());
+    server.send(Request::new(method, profile_path(user) + rest).bearer(&server.sign(token))).status
+}
+
+#[test]
+fn what_the_log_says_of_the_time_since_the_backup_holds_after_the_restore() {
+    const UNDONE: &str = "usr_UndoneUndone1";
+    const AGAIN: &str = "usr_AgainAgain001";
+    const LATER: &str = "usr_LaterLater001";
+    let server = start_server();
+    for (number, user) in [UNDONE, AGAIN, LATER].into_iter().enumerate() {
+        server.apply("metadata", &residency(user, &format!("e{number}"), "2026-01-20T00:00:00Z", 7));
+    }
+    for user in [UNDONE, AGAIN] {
+        assert_eq!(as_citizen(&server, "DELETE", user, "?retain_days=30"), 202);
+    }
+    let files = BackedUp::new(&server);
+    for user in [UNDONE, AGAIN] {
+        assert_eq!(as_citizen(&server, "DELETE", user, "/erasure"), 204);
+    }
+    assert_eq!(as_citizen(&server, "DELETE", AGAIN, "?retain_days=20"), 202);
+    assert_eq!(as_citizen(&server, "DELETE", LATER, "?retain_days=20"), 202);
+    for what in [json!({"jti": "the-victim"}), json!({"sub": "svc:gone"})] {
+        let request = Request::new("POST", "/admin/revocations").bearer(&server.sign(operator()));
+        let request = request.header("x-access-reason", "stolen").body("application/json", what.to_string());
+        assert_eq!(request.send(server.admin_listen).status, 201);
+    }
+    let old = server.kill();
+
+    let server = start_on(files.restore(old.path(), true));
+    let status = |user: &str| server.get(&profile_path(user), Token::citizen(user)).status;
+    // That of LATER is not in the backup, and the log does not say who it was.
+    assert_eq!([UNDONE, AGAIN, LATER].map(status), [200, 410, 200]);
+    assert!(server.log().contains("are not scheduled in what was restored"), "{}", server.log());
+    let refused = |token: Token| server.get(&profile_path(UNDONE), token).problem();
+    assert_eq!(refused(Token::service("profile:read").with("jti", "the-victim")), "invalid-token");
+    assert_eq!(refused(Token::new("service", "svc:gone", "profile:read")), "invalid-token");
+    let server = start_on(server.terminate().1);
+    assert!(!server.log().contains("are not scheduled in what was restored"), "once is enough");
+    assert_eq!(server.get(&profile_path(UNDONE), Token::citizen(UNDONE)).status, 200);
+    assert_eq!(server.get(&profile_path(UNDONE), Token::new("service", "svc:gone", "profile:read")).status, 401);
 }

@@ -28,6 +28,9 @@ impl RegistryKind {
     pub const KEYRING_BACKUP: Self = Self::new(10);
     /// The epochs of the stores that this one was restored from, each with the position up to which it has their records.
     pub const PAST_EPOCH: Self = Self::new(11);
+    /// What the first start after a restore is to take from the audit log: under [`BACKUP_TIME`] the time since which the registry
+    /// has missed it, in microseconds since the Unix epoch, as 8 bytes, little-endian.
+    pub const RESTORED: Self = Self::new(12);
 
     /// Returns the kind with a number from 1 to 255.
     ///
@@ -44,6 +47,8 @@ impl RegistryKind {
     }
 }
 
+/// The key of [`RegistryKind::RESTORED`].
+pub const BACKUP_TIME: &[u8] = b"backup time";
 /// Maximum number of bytes of a key.
 pub const MAX_REGISTRY_KEY_BYTES: usize = 256;
 /// Maximum number of bytes of a value.

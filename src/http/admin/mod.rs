@@ -12,6 +12,7 @@ pub(super) mod users;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use metrics_exporter_prometheus::PrometheusHandle;
+pub(crate) use revocations::REVOKE_ACTION;
 use serde_json::json;
 pub(crate) use state::AdminState;
 

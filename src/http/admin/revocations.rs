@@ -15,6 +15,9 @@ use crate::http::request::caller::Revocation;
 use crate::http::request::context::RequestContext;
 use crate::json_object::JsonObject;
 
+/// The action of its entry in the audit log.
+pub(crate) const REVOKE_ACTION: &str = "credential.revoke";
+
 /// The body: one of `jti`, `sub` and `kid`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

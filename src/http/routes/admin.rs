@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use actix_web::web;
 
-use crate::http::admin;
+use crate::http::admin::{self, REVOKE_ACTION};
 use crate::http::credential_state::MAX_OPERATOR_BODY;
 use crate::http::operation::{Answer, BodyDescription, Content, Operation, Tag};
 use crate::http::pages::home;
@@ -43,7 +43,7 @@ pub(super) static ADMIN: [Route; 12] = [
             Requirements::new(
                 Callers::WithScope(&[Role::Admin], Scope::Operate),
                 LimitClass::Write,
-                AuditRule::Write("credential.revoke"),
+                AuditRule::Write(REVOKE_ACTION),
             )
             .with_reason_and_second_factor()
             // In an incident one operator revokes many.

@@ -1,7 +1,9 @@
 //! The addresses of erasure.
 
 use actix_web::http::Method;
+use domain::erasure_receipt::ERASE_ACTION;
 
+use crate::erasure::{SCHEDULE_ACTION, UNDO_ACTION};
 use crate::http::erasure;
 use crate::http::operation::{Answer, Content, Operation, Tag};
 use crate::http::problem::Code;
@@ -19,7 +21,7 @@ const fn erasing(action: &'static str) -> Requirements {
         .also_of_blocked_users()
 }
 
-static SCHEDULING: Requirements = erasing("profile.erase.schedule");
+static SCHEDULING: Requirements = erasing(SCHEDULE_ACTION);
 static SCHEDULED: [QueryRequirements; 1] = [QueryRequirements { parameter: &RETAIN_DAYS, requirements: &SCHEDULING }];
 
 /// The addresses of erasure, on the public listener.
@@ -28,7 +30,7 @@ pub(super) static ERASURE: [Route; 2] = [
         path: "/api/v2/profile/{user_id}",
         name: "profile",
         methods: &[Method::DELETE],
-        access: Access::Callers(erasing("profile.erase").by_query(&SCHEDULED), |admission| {
+        access: Access::Callers(erasing(ERASE_ACTION).by_query(&SCHEDULED), |admission| {
             admission.to(erasure::erase)
         }),
         summary: "erases a citizen, at once or after some days, and gives a receipt",
@@ -45,7 +47,7 @@ pub(super) static ERASURE: [Route; 2] = [
         path: "/api/v2/profile/{user_id}/erasure",
         name: "erasure",
         methods: &[Method::DELETE],
-        access: Access::Callers(erasing("profile.erase.undo"), |admission| admission.to(erasure::undo)),
+        access: Access::Callers(erasing(UNDO_ACTION), |admission| admission.to(erasure::undo)),
         summary: "undoes an erasure that is scheduled",
         operation: Operation::new(Tag::Rights, &[Answer::new(204, &[])]).problems(&[Code::UnknownResource]),
     },

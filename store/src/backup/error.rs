@@ -158,6 +158,11 @@ pub enum RestoreError {
         "the audit log ends before the keyring backup was made, so erasures since then would be undone: give the newest audit log with `--audit`"
     )]
     AuditLogOlder,
+    /// The keyring is a copy whose age is not known.
+    #[error(
+        "the keyring was not made by `keyring backup`, so nobody knows which erasures it has missed: give the newest audit log with `--audit`, or accept with `--accept-older-audit-log` that erasures since then are undone"
+    )]
+    KeyringAgeUnknown,
     /// The audit log is not sound.
     #[error("the audit log cannot be trusted ({0}): give another copy of it with `--audit`")]
     AuditLog(String),

@@ -70,7 +70,7 @@ impl GivenKeyring {
         &self.keys
     }
 
-    /// Returns when the backup of the keyring was made; `None` for a keyring that is no backup, and is as new as it can be.
+    /// Returns when the backup of the keyring was made; `None` for a keyring that is no backup.
     pub(super) fn time(&self) -> Option<i64> {
         self.trailer.map(|trailer| trailer.time)
     }

@@ -1,6 +1,7 @@
 //! Which audit log a restored directory gets, and which erasures it knows.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::error::RestoreError;
@@ -45,6 +46,10 @@ pub(super) fn known_erasures(
     accept_older_log: bool,
 ) -> Result<ErasuresOfLogs, RestoreError> {
     let own = read(&audit::directory(data_dir), keys)?;
+    if let Some(path) = given.filter(|path| !path.is_dir()) {
+        let source = io::ErrorKind::NotADirectory.into();
+        return Err(RestoreError::Disk { doing: "read the audit log", path: path.to_owned(), source });
+    }
     let given = given.map(|given| read(given, keys)).transpose()?.unwrap_or_else(KnownErasures::none);
     if keyring_time.is_some_and(|time| own.newest.max(given.newest) < time) && !accept_older_log {
         return Err(RestoreError::AuditLogOlder);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::port::clock::Entropy;
-use domain::port::registry::RegistryError;
+use domain::port::registry::{BACKUP_TIME, Registry, RegistryEntry, RegistryError, RegistryKind};
 
 use super::chunk::Chunk;
 use super::error::{BackupFault, RestoreError};
@@ -123,6 +123,11 @@ pub fn restore(
     if !target.has_file(REGISTRY_NAME) {
         return Err(BackupFault::damaged(reader.totals().chunks, "it has no registry").into());
     }
+    // The one in the directory is as new as it can be. A copy of another one may be of any age.
+    let is_age_known = options.keyring.is_none() || given.time().is_some();
+    if !is_age_known && options.audit.is_none() && !options.accept_older_log {
+        return Err(RestoreError::KeyringAgeUnknown);
+    }
     let known = choose_log(options, given.keys(), given.time(), &target)?;
     note_in_registry(options, given.keys(), entropy, known.keep_until.max(given.keep_until()), reader.header())?;
     if options.keyring.is_some() {
@@ -159,8 +164,9 @@ pub fn restore(
     Ok(report)
 }
 
-/// Notes in the restored registry until when backups of the keyring may be kept that are newer than it, and the epoch that the
-/// store had: users can go on from backups of that epoch up to this one, and from none after it.
+/// Notes in the restored registry until when backups of the keyring may be kept that are newer than it; the epoch that the
+/// store had: users can go on from backups of that epoch up to this one, and from none after it; and the time of the backup, since
+/// which the registry has missed what the audit log may know. Sessions of pages end, as some may have been ended since.
 fn note_in_registry(
     options: &RestoreOptions,
     keys: &SystemKeys,
@@ -177,10 +183,18 @@ fn note_in_registry(
         source: io::Error::other(error),
     };
     note_past_epoch(&registry, header.epoch, header.position).map_err(failed)?;
+    end_sessions(&registry).map_err(failed)?;
+    let value = header.time.to_le_bytes().to_vec();
+    registry.put(RegistryKind::RESTORED, BACKUP_TIME, RegistryEntry { value, expires_at: None }).map_err(failed)?;
     if keep_until <= options.now {
         return Ok(());
     }
     note_keep_until(&registry, keep_until).map_err(failed)
+}
+
+fn end_sessions(registry: &DurableRegistry) -> Result<(), RegistryError> {
+    let sessions = registry.list(RegistryKind::SESSION, i64::MIN);
+    sessions.iter().try_for_each(|(key, _)| registry.remove(RegistryKind::SESSION, key).map(drop))
 }
 
 /// Writes the chunks of a backup. Returns the greatest slot of the keyring that the data refers to.

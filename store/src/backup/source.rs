@@ -1,5 +1,6 @@
 //! Making a backup of an open store.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -59,8 +60,12 @@ impl Backups {
     /// Another backup is running, or the checkpoint failed.
     pub fn begin(&self, options: BackupOptions) -> Result<Backup, BackupError> {
         let engine = &self.engine;
-        let begun = self.checkpointer.cut(|point| engine.sled.begin_snapshot().map(|()| point))?;
-        let CutPoint { position, clock_minutes } = begun?;
+        // The registry is small. What it has of erasures fits the users of the same moment.
+        let begun = self.checkpointer.cut(|point| {
+            let registry = self.registry.copy();
+            engine.sled.begin_snapshot().map(|()| (point, registry))
+        })?;
+        let (CutPoint { position, clock_minutes }, registry) = begun?;
         // From here on, dropping the backup ends the snapshot.
         let keys = engine.keyring.system_keys();
         let mut id = [0; ID_BYTES];
@@ -75,15 +80,16 @@ impl Backups {
         };
         let mut backup = Backup {
             engine: Arc::clone(engine),
-            registry: Arc::clone(&self.registry),
+            registry: Vec::new(),
             chain: ChainMac::for_backup(&keys, &id),
             data_dir: self.data_dir.clone(),
             stage: Stage::Header(header),
             has_snapshot: true,
             totals: Totals::default(),
-            pace: RatePace { bytes_per_second: options.bytes_per_second, start: Instant::now(), bytes: 0 },
+            pace: RatePace { bytes_per_second: options.bytes_per_second, free_at: Instant::now() },
             estimate: 0,
         };
+        backup.registry = registry.map_err(registry_failed)?;
         backup.estimate = engine.sled.bytes() + FileCopy::begin(&self.data_dir)?.bytes();
         Ok(backup)
     }
@@ -103,7 +109,8 @@ enum Stage {
 /// A backup that is being made. It is read chunk by chunk; dropped, it ends.
 pub struct Backup {
     engine: Arc<Engine>,
-    registry: Arc<DurableRegistry>,
+    /// The bytes of the registry at the moment of the backup.
+    registry: Vec<u8>,
     data_dir: PathBuf,
     chain: ChainMac,
     stage: Stage,
@@ -163,8 +170,7 @@ impl Backup {
                     let failed =
                         |error: sled::Error| BackupError::Ended(format!("sled failed ({error}): make it again"));
                     let value = self.engine.sled.projection_key_value().map_err(failed)?;
-                    let source_failed = |source| BackupError::File { name: REGISTRY_NAME.to_owned(), source };
-                    let bytes = self.registry.copy().map_err(source_failed)?;
+                    let bytes = std::mem::take(&mut self.registry);
                     (value.map(Chunk::ProjectionKey), Stage::Registry { bytes, at: 0 })
                 }
                 Stage::Registry { bytes, at } if at < bytes.len() => {
@@ -190,6 +196,10 @@ impl Backup {
     }
 }
 
+fn registry_failed(source: io::Error) -> BackupError {
+    BackupError::File { name: REGISTRY_NAME.to_owned(), source }
+}
+
 impl Drop for Backup {
     fn drop(&mut self) {
         self.end_snapshot();
@@ -199,15 +209,39 @@ impl Drop for Backup {
 /// Holds a backup to its rate.
 struct RatePace {
     bytes_per_second: Option<u64>,
-    start: Instant,
-    bytes: u64,
+    /// When what was read is paid for.
+    free_at: Instant,
 }
 
 impl RatePace {
     fn pause(&mut self, bytes: usize) {
-        self.bytes += bytes as u64;
-        let Some(rate) = self.bytes_per_second else { return };
-        let due = Duration::from_secs_f64(self.bytes as f64 / rate.max(1) as f64);
-        thread::sleep(due.saturating_sub(self.start.elapsed()).min(LONGEST_PAUSE));
+        thread::sleep(self.due(Instant::now(), bytes));
+    }
+
+    /// Returns how long to wait after some bytes were read. A reader that has stalled may not catch up afterwards.
+    fn due(&mut self, now: Instant, bytes: usize) -> Duration {
+        let Some(rate) = self.bytes_per_second else { return Duration::ZERO };
+        self.free_at = self.free_at.max(now) + Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64);
+        (self.free_at - now).min(LONGEST_PAUSE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_keeps_its_rate_and_makes_up_for_no_stall() {
+        let start = Instant::now();
+        let seconds = Duration::from_secs_f64;
+        let mut pace = RatePace { bytes_per_second: Some(1_000_000), free_at: start };
+        assert_eq!(pace.due(start, 250_000), seconds(0.25));
+        assert_eq!(pace.due(start + seconds(0.25), 500_000), seconds(0.5));
+        assert_eq!(pace.due(start + seconds(0.5), 250_000), seconds(0.5), "it was asked too early");
+        assert_eq!(pace.due(start + seconds(60.0), 250_000), seconds(0.25), "a minute was not used");
+        assert_eq!(pace.due(start + seconds(60.0), 9_000_000), LONGEST_PAUSE);
+        assert_eq!(pace.due(start + seconds(62.0), 0), LONGEST_PAUSE, "the rest is still to be waited for");
+        let mut free = RatePace { bytes_per_second: None, free_at: start };
+        assert_eq!(free.due(start, usize::MAX), Duration::ZERO);
     }
 }

@@ -100,7 +100,8 @@ impl Keyring {
         Ok(SlotContent::Damaged)
     }
 
-    /// Destroys again what an audit log says was destroyed. Returns how many keys that were.
+    /// Destroys again what an audit log says was destroyed. Returns how many keys that were. A slot that an older keyring does
+    /// not have, or that is damaged, is marked as destroyed, too: its user was erased, and is not somebody whose key is lost.
     pub(crate) fn reapply(&self, erasures: impl Iterator<Item = Erasure>) -> io::Result<u64> {
         let mut applied = 0;
         for Erasure { slot, generation } in erasures {
@@ -109,8 +110,9 @@ impl Keyring {
                     self.destroy(slot, generation)?;
                     applied += 1;
                 }
-                // A later life of the user, or nothing to destroy.
-                _ => {}
+                SlotContent::Missing | SlotContent::Damaged => self.destroy(slot, generation)?,
+                // A later life of the user, or destroyed already.
+                SlotContent::Live(_) | SlotContent::Destroyed(_) => {}
             }
         }
         Ok(applied)

@@ -12,13 +12,13 @@ use std::time::Duration;
 use domain::port::clock::Entropy;
 use domain::port::dead_letters::{DeadLetter, DeadLetters};
 use domain::port::journal::Record;
-use domain::port::registry::{RegistryEntry, RegistryKind};
+use domain::port::registry::{BACKUP_TIME, RegistryEntry, RegistryKind};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::backup::{BackupError, BackupOptions, RestoreError, check_backup, restore};
 use store::{OpenError, Store};
 
-use crate::backup_kit::{NOW, back_up, images, names, restore_options, try_restore};
+use crate::backup_kit::{NOW, back_up, images, names, restore_options, restore_options_with_copy, try_restore};
 use crate::kit::{
     KeepAllAfter, SeededEntropy, append_group, append_one, close, frames, master, open, options, record, seed,
     try_open, user, wait_for,
@@ -72,6 +72,38 @@ fn sample(dir: &Path) -> Vec<u8> {
 }
 
 #[test]
+fn the_registry_is_that_of_the_moment_and_sessions_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (data, to) = (dir.path().join("data"), dir.path().join("to"));
+    let mut store = open(&data);
+    fill(&mut store, 1, 2);
+    let entry = || RegistryEntry { value: vec![1], expires_at: None };
+    let put = |kind, key: &[u8]| store.registry.put(kind, key, entry()).expect("stored");
+    put(RegistryKind::REVOCATION, b"before");
+    put(RegistryKind::SESSION, b"of a page");
+    put(RegistryKind::ERASURE_JOB, b"before");
+    let mut backup = store.backups.begin(OPTIONS).expect("it begins");
+    put(RegistryKind::REVOCATION, b"after");
+    store.registry.remove(RegistryKind::ERASURE_JOB, b"before").expect("removed");
+    let mut bytes = Vec::new();
+    while let Some(next) = backup.next_bytes().expect("it goes on") {
+        bytes.extend_from_slice(&next);
+    }
+    drop(backup);
+    close(store);
+    std::fs::create_dir(&to).expect("a directory");
+    std::fs::copy(data.join("keyring"), to.join("keyring")).expect("copied");
+    try_restore(&restore_options(&to, None), &bytes).expect("restored");
+    let store = open(&to);
+    let keys = |kind| store.registry.list(kind, 0).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+    assert_eq!(keys(RegistryKind::REVOCATION), [b"before"]);
+    assert_eq!(keys(RegistryKind::ERASURE_JOB), [b"before"]);
+    assert_eq!(keys(RegistryKind::SESSION), Vec::<Vec<u8>>::new());
+    let since = store.registry.get(RegistryKind::RESTORED, BACKUP_TIME, 0).expect("a note for the first start");
+    assert_eq!(since.value, NOW.to_le_bytes());
+}
+
+#[test]
 fn a_restore_has_the_states_of_the_moment_whatever_changes_while_the_backup_is_read() {
     let (dir, to) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let mut store = open(dir.path());
@@ -103,7 +135,7 @@ fn a_restore_has_the_states_of_the_moment_whatever_changes_while_the_backup_is_r
     let epoch = store.epoch;
     close(store);
 
-    let options = restore_options(to.path(), Some(dir.path().join("keyring")));
+    let options = restore_options_with_copy(to.path(), dir.path().join("keyring"));
     let report = try_restore(&options, &bytes).expect("restored");
     assert_eq!((report.users, report.users_without_key, report.erasures_applied), (USERS as u64, 0, 0));
     assert_eq!((report.backup_time, report.bytes), (NOW, bytes.len() as u64));
@@ -171,7 +203,7 @@ fn a_backup_under_load_has_everything_up_to_a_moment_and_nothing_behind_it() {
         (bytes, least, most)
     });
     close(store);
-    let options = restore_options(to.path(), Some(dir.path().join("keyring")));
+    let options = restore_options_with_copy(to.path(), dir.path().join("keyring"));
     try_restore(&options, &bytes).expect("restored");
     let restored = open(to.path());
     let mut numbers: Vec<u64> = (0..BUSY_USERS as usize)
@@ -199,7 +231,7 @@ fn a_backup_that_is_cut_off_or_changed_is_refused_and_leaves_nothing() {
     let (dir, to) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let bytes = sample(dir.path());
     let keyring = dir.path().join("keyring");
-    let options = restore_options(to.path(), Some(keyring.clone()));
+    let options = restore_options_with_copy(to.path(), keyring.clone());
     // Header, and then the chunks: each begins with its length.
     let mut ends = vec![0, 128];
     while let Some(&at) = ends.last().filter(|at| **at < bytes.len()) {
@@ -291,7 +323,7 @@ fn child() {
     let Some(dir) = std::env::var_os(DIRECTORY) else { return };
     let dir = Path::new(&dir);
     let bytes = fs::read(dir.join("backup")).expect("a backup");
-    let options = restore_options(&dir.join("to"), Some(dir.join("keyring")));
+    let options = restore_options_with_copy(&dir.join("to"), dir.join("keyring"));
     io::stdout().write_all(b"begins\n").expect("the parent reads");
     let entropy: Arc<dyn Entropy> = SeededEntropy::new(5);
     restore(&options, &master(), &entropy, &mut SlowReader(&bytes), &mut |_| {}).expect("restored");
@@ -341,7 +373,7 @@ fn a_restore_that_is_killed_leaves_no_directory_that_opens_and_the_next_one_comp
     assert!(unfinished > 0, "no restore was killed in the middle");
     let bytes = fs::read(dir.path().join("backup")).expect("a backup");
     if !to.join("sled").exists() || to.join("restore.unfinished").exists() {
-        try_restore(&restore_options(&to, Some(dir.path().join("keyring"))), &bytes).expect("restored");
+        try_restore(&restore_options_with_copy(&to, dir.path().join("keyring")), &bytes).expect("restored");
     }
     let store = open(&to);
     assert!((0..USERS).all(|number| frames(&store, number).len() == 6));

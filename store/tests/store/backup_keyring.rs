@@ -7,12 +7,13 @@ use std::sync::Arc;
 use domain::erasure::{ErasureReason, Tombstone};
 use domain::port::clock::Entropy;
 use domain::port::erasure::{ErasedUser, StoredUser};
-use domain::port::journal::{Record, RecordKind};
+use domain::port::journal::{Record, RecordKind, RowId};
 use domain::port::keyring_backup::KeyringBackups;
 use store::backup::{KeyringRestore, RestoreError, restore_keyring};
 use store::{MasterKey, OpenError, Store};
 
 use crate::backup_kit::{NOW, back_up, back_up_keyring, names, open_log, restore_options, try_restore, write_erasure};
+use crate::erasure::slot_state;
 use crate::kit::clock::DAY;
 use crate::kit::{SeededEntropy, append_one, close, frames, master, open, options, try_load, user};
 
@@ -138,6 +139,7 @@ fn an_older_keyring_lacks_the_keys_of_newer_users_and_their_slots_are_not_given_
     let to = dir.path().join("to");
     let report = try_restore(&restore_options(&to, Some(keyring)), &bytes).expect("restored");
     assert_eq!((report.users, report.users_without_key), (3000, 3000 - 1024));
+    assert_eq!(slot_state(&to, RowId(7000)), 2, "who was erased has no key that could be missing");
     let mut restored = open(&to);
     assert_eq!((frames(&restored, 0).len(), frames(&restored, 1023).len()), (1, 1));
     try_load(&*restored.reader, 2999).map(|_| ()).expect_err("it has no key");
@@ -195,6 +197,27 @@ fn a_log_that_is_older_than_the_keyring_is_refused_unless_that_is_accepted() {
     assert!(matches!(try_restore(&options, &bytes), Err(RestoreError::AuditLogOlder)));
     options.accept_older_log = true;
     try_restore(&options, &bytes).expect("restored");
+}
+
+#[test]
+fn a_copy_of_a_keyring_may_be_of_any_age_so_a_log_is_needed_or_consent() {
+    let Backed { dir, bytes, .. } = backed();
+    let (data, copy) = (dir.path().join("data"), dir.path().join("copy"));
+    fs::copy(data.join("keyring"), &copy).expect("copied");
+    assert!(matches!(refused(dir.path(), Some(copy.clone()), &bytes), RestoreError::KeyringAgeUnknown));
+    let mut options = restore_options(&dir.path().join("to"), Some(copy.clone()));
+    options.audit = Some(dir.path().join("missing"));
+    assert!(matches!(try_restore(&options, &bytes), Err(RestoreError::Disk { .. })));
+    options.audit = Some(data.join("audit"));
+    try_restore(&options, &bytes).expect("restored");
+    let mut options = restore_options(&dir.path().join("accepted"), Some(copy.clone()));
+    options.accept_older_log = true;
+    try_restore(&options, &bytes).expect("restored");
+    // The one that lies in the directory already is that of the directory.
+    let in_place = dir.path().join("in place");
+    fs::create_dir(&in_place).expect("a directory");
+    fs::copy(copy, in_place.join("keyring")).expect("copied");
+    try_restore(&restore_options(&in_place, None), &bytes).expect("restored");
 }
 
 #[test]
@@ -271,7 +294,9 @@ fn who_was_erased_stays_erased_in_a_restore_of_an_older_backup_and_of_a_newer_on
     close(store);
     for (backup, what) in [(bytes, "older"), (newer, "newer")] {
         let to = dir.path().join(what);
-        let options = restore_options(&to, Some(data.join("keyring")));
+        let mut options = restore_options(&to, Some(data.join("keyring")));
+        // The keyring itself knows, and there is no log.
+        options.accept_older_log = true;
         try_restore(&options, &backup).unwrap_or_else(|error| panic!("{what}: {error}"));
         let mut restored = open(&to);
         assert!(is_erased(&restored, 4) && is_erased(&restored, 6) && !is_erased(&restored, 5), "{what}");

@@ -45,6 +45,11 @@ pub(crate) fn restore_options(dir: &Path, keyring: Option<PathBuf>) -> RestoreOp
     RestoreOptions { store, keyring, audit: None, accept_older_log: false, verify: true, now: NOW }
 }
 
+/// Returns the options of a restore with a copy of a store's keyring, whose age nobody asks for.
+pub(crate) fn restore_options_with_copy(dir: &Path, keyring: PathBuf) -> RestoreOptions {
+    RestoreOptions { accept_older_log: true, ..restore_options(dir, Some(keyring)) }
+}
+
 /// Restores a backup.
 pub(crate) fn try_restore(options: &RestoreOptions, mut bytes: &[u8]) -> Result<RestoreReport, RestoreError> {
     let entropy: Arc<dyn Entropy> = SeededEntropy::new(99);

@@ -17,30 +17,30 @@ use store::backup::{BackedUpUser, FindUserError, find_user};
 use store::inspect::{InspectError, InspectOptions, inspect};
 use store::{QuarantineError, QuarantineReason, ReleasedUser, Store, UserKey};
 
-use crate::backup_kit::{back_up, restore_options, try_restore};
+use crate::backup_kit::{back_up, restore_options_with_copy, try_restore};
 use crate::kit::{
     LOST, SeededEntropy, append_group, append_one, check_history, close, frames, master, open, open_sled, options,
     record, seed, try_load, user, wait_for,
 };
 use crate::release::{keys, number_of, open_refusing};
 
-fn body(sequence: u64) -> Vec<u8> {
+pub(crate) fn body(sequence: u64) -> Vec<u8> {
     vec![sequence as u8; 3_000]
 }
 
-fn append_all(store: &mut Store, users: usize, sequences: std::ops::RangeInclusive<u64>) {
+pub(crate) fn append_all(store: &mut Store, users: usize, sequences: std::ops::RangeInclusive<u64>) {
     for sequence in sequences {
         (1..=users).for_each(|number| append_one(store, number, sequence, body(sequence)));
     }
 }
 
 /// The frames of a user from 1 to `last`, without those behind `left`.
-fn frames_without(left: u64, last: u64) -> Vec<Vec<u8>> {
+pub(crate) fn frames_without(left: u64, last: u64) -> Vec<Vec<u8>> {
     (1..=last).map(|sequence| if sequence <= left { body(sequence) } else { LOST.to_vec() }).collect()
 }
 
 /// Flips a bit of the last value of a user's state, or of all users' states, in a store that is closed.
-fn damage_states(dir: &Path, only: Option<UserKey>) {
+pub(crate) fn damage_states(dir: &Path, only: Option<UserKey>) {
     let db = open_sled(dir);
     let tree = db.open_tree("users").expect("a tree");
     let mut last: BTreeMap<Vec<u8>, (Vec<u8>, Vec<u8>)> = BTreeMap::new();
@@ -78,7 +78,7 @@ fn damage_users<const N: usize>(dir: &Path, users: usize, backups: [u64; N]) -> 
 }
 
 #[track_caller]
-fn find(backup: &[u8], key: UserKey) -> BackedUpUser {
+pub(crate) fn find(backup: &[u8], key: UserKey) -> BackedUpUser {
     let mut read = 0;
     let found = find_user(&mut &backup[..], key, &mut |bytes| read = bytes).expect("the user is in the backup");
     assert!(read > 0);
@@ -310,7 +310,7 @@ fn a_backup_of_a_past_that_a_restored_directory_does_not_have_is_refused() {
     // Its frames 4 to 6 are not those of the restored directory.
     let later = back_up(&store);
     close(store);
-    try_restore(&restore_options(&to, Some(from.join("keyring"))), &origin).expect("restored");
+    try_restore(&restore_options_with_copy(&to, from.join("keyring")), &origin).expect("restored");
     let mut store = open_refusing(&to);
     append_one(&mut store, 1, 4, vec![44]);
     let own = back_up(&store);
@@ -326,7 +326,7 @@ fn a_backup_of_a_past_that_a_restored_directory_does_not_have_is_refused() {
     // A store that is restored from this one has the past of both.
     let second = back_up(&store);
     drop(store);
-    try_restore(&restore_options(&third, Some(from.join("keyring"))), &second).expect("restored with its quarantine");
+    try_restore(&restore_options_with_copy(&third, from.join("keyring")), &second).expect("restored with its quarantine");
     let length = |dir: &Path| std::fs::metadata(dir.join("keyring")).expect("a keyring").len();
     assert_eq!(length(&third), length(&from), "no slot is reserved that nothing refers to");
     let store = open_refusing(&third);
