@@ -15,6 +15,7 @@ use crate::erasure::ErasureKey;
 use crate::history_versions::HistoryVersions;
 use crate::journal::{Index, Position, SegmentRetention, Segments};
 use crate::keyring::{IssuedSlot, Keyring, SlotFault};
+use crate::load::UnreadableUsers;
 use crate::metric::Metrics;
 use crate::retention_clock::RetentionClock;
 use crate::seal::{Cipher, SecretKey};
@@ -41,6 +42,8 @@ pub(crate) struct Engine {
     pub(crate) retention_clock: Option<RetentionClock>,
     /// Tells loads about histories that are thinned.
     pub(crate) history_versions: HistoryVersions,
+    /// The users in whom loads have found damage.
+    pub(crate) unreadable: UnreadableUsers,
     /// Wakes the upkeep thread.
     pub(crate) upkeep_signal: Signal,
     /// The time of an erasure of which the keyring tells nothing but that it was: no event that was accepted before the store was
@@ -99,6 +102,7 @@ impl Engine {
             checkpoint_trigger: parts.checkpoint_trigger,
             retention_clock: parts.retention_clock,
             history_versions: HistoryVersions::new(),
+            unreadable: UnreadableUsers::default(),
             upkeep_signal: Signal::default(),
             append_gate: Mutex::new(()),
             appended_records: AtomicU64::new(0),
@@ -146,7 +150,8 @@ impl Engine {
         self.metrics.journal_bytes.set(self.segments.bytes() as f64);
         self.metrics.keyring_bytes.set(self.keyring.bytes() as f64);
         self.metrics.sled_bytes.set(self.sled.bytes() as f64);
-        self.metrics.quarantined_users.set(self.sled.quarantined_users() as f64);
+        let damaged_users = self.sled.quarantined_users() + self.unreadable.count();
+        self.metrics.quarantined_users.set(damaged_users as f64);
     }
 
     /// Returns the cipher of the data key in a slot.

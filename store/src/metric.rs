@@ -14,7 +14,7 @@ domain::metric_table! {
     AUDIT_WRITE_FAILURES = Counter "profile_audit_write_failures_total" ["category"] Count: "Writes and syncs of the audit log that failed, and entries that were not durable in time. Operations that need a compliance entry fail with them.";
     AUDIT_ANCHOR_FAILURES = Counter "profile_audit_anchor_failures_total" [] Count: "Tree heads that could not be added to the anchor file.";
     AUDIT_SYNC_DURATION = Histogram "profile_audit_sync_duration_seconds" [] Seconds: "Time of a sync of the audit log, which a group of entries shares.";
-    QUARANTINED_USERS = Gauge "profile_store_quarantined_users" [] Count: "Users whose frames could not be folded into sled and are kept apart, sealed.";
+    QUARANTINED_USERS = Gauge "profile_store_quarantined_users" [] Count: "Users whose stored data is damaged: frames could not be folded and are kept apart, sealed, or a load has failed since the start.";
 }
 
 /// The registered handles of the audit log. Counters are by category, in the order of [`AuditCategory::ALL`].

@@ -80,6 +80,28 @@ pub(crate) fn quarantine(server: &TestServer) -> String {
 }
 
 #[test]
+fn a_user_whose_key_is_damaged_at_rest_is_listed_once_somebody_asks_and_until_it_is_mended() {
+    let server = start_server_with(SETTINGS);
+    server.post_example();
+    let (_, data_dir) = server.terminate();
+    let server = start_on(data_dir);
+    flip_key(&server);
+    assert_eq!(list(&server), Vec::<Value>::new());
+    let refused = server.get(&profile_path(USER), Token::citizen(USER));
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "unavailable"), "{refused:?}");
+    let listed = list(&server).remove(0);
+    assert_eq!((&listed["frames"], &listed["reason"], &listed["slot"]), (&json!(0), &json!("key"), &json!(0)), "{listed}");
+    assert!(listed["since"].is_string() && !listed.to_string().contains(USER), "{listed}");
+    let of_user = send(&server, "GET", &format!("/admin/quarantine?user={USER}")).json();
+    assert_eq!(of_user["items"], json!([listed]));
+    eventually("the gauge counts the user", || server.metric("profile_store_quarantined_users") == 1.0);
+    flip_key(&server);
+    assert_eq!(server.get(&profile_path(USER), Token::citizen(USER)).status, 200);
+    assert_eq!(list(&server), Vec::<Value>::new());
+    eventually("and no more", || server.metric("profile_store_quarantined_users") == 0.0);
+}
+
+#[test]
 fn a_user_is_listed_and_inspected_and_folds_once_the_fault_is_mended() {
     let (server, key) = quarantined();
     let listed = list(&server).remove(0);

@@ -120,6 +120,7 @@ impl Checkpointer {
         let engine = &*self.engine;
         bury(engine, slot, tombstone)?;
         engine.sled.lift_quarantine(user)?;
+        engine.unreadable.forget(user);
         let record =
             SealedRecord::unsealed(kind::TOMBSTONE, *user, slot, tombstone.generation, tombstone.last_sequence);
         let content = tombstone.encode().to_vec();

@@ -55,8 +55,18 @@ impl Checkpointer {
         let note = QuarantineNote { reason, since, slot, generation, message: what.to_owned() };
         sled.note_quarantine(user, &note.encode())?;
         sled.set_quarantined(*user);
+        self.engine.unreadable.forget(user);
         tracing::error!("{user:?} could not be folded ({what}): {kept} of its sealed frames were moved to quarantine");
         Ok(())
+    }
+
+    /// Returns why a user whose frames are all folded cannot be loaded.
+    pub(crate) fn unreadable_reason(&self, user: &UserHash) -> QuarantineReason {
+        let engine = &*self.engine;
+        match engine.sled.user(user) {
+            Ok(Some(record)) if engine.cipher(record.slot, record.generation).is_err() => QuarantineReason::Key,
+            _ => self.reason_before_frames(user).unwrap_or(QuarantineReason::Fold),
+        }
     }
 
     /// Returns why a user cannot be folded, if that does not lie in the frames.

@@ -131,11 +131,13 @@ impl Checkpointer {
         Ok(ReleasedUser { user: id, sequence, folded: 0, lost: sequence - left })
     }
 
-    /// Returns the sequence of the newest frame that was acknowledged.
+    /// Returns the sequence of the newest frame that was acknowledged, as far as it is known: in quarantine, in the journal, or
+    /// folded into a record that may not open.
     pub(super) fn newest_sequence(&self, user: &UserHash) -> Result<u64, StoreError> {
         let held = self.engine.sled.quarantined_user(user)?;
+        let folded = self.engine.sled.user(user).unwrap_or(None).map_or(0, |record| record.number);
         let newest = self.engine.index.get(user).map_or(0, |newest| newest.sequence);
-        Ok(newest.max(held.frames.keys().next_back().copied().unwrap_or(0)))
+        Ok(newest.max(folded).max(held.frames.keys().next_back().copied().unwrap_or(0)))
     }
 
     /// Returns the state with which a user goes on at `sequence` after one of the sequence `left`, and the history that leads to
@@ -192,6 +194,7 @@ impl Checkpointer {
         engine.history_versions.rewrite(user, write).map_err(|error| failed(Box::new(error)))?;
         engine.sled.flush().map_err(|error| failed(Box::new(error)))?;
         engine.sled.set_released(user);
+        engine.unreadable.forget(user);
         engine.measure();
         Ok(())
     }

@@ -66,7 +66,12 @@ impl ErasureParticipant for KeyedUsers {
 
     fn forget(&self, erased: &ErasedUser) -> Result<(), StoreError> {
         bury(&self.0, erased.row.0, &erased.tombstone)?;
-        self.0.sled.lift_quarantine(&self.0.hasher.hash(&erased.user))
+        let user = self.0.hasher.hash(&erased.user);
+        // The user may live again already, and that life be in quarantine.
+        match self.0.sled.quarantined_generation(&user)? {
+            Some(generation) if generation > erased.tombstone.generation => Ok(()),
+            _ => self.0.sled.lift_quarantine(&user),
+        }
     }
 }
 

@@ -7,6 +7,9 @@ use super::{Keyring, read_slot};
 use crate::erasure::SealedTombstone;
 use crate::seal::{KEY_BYTES, SecretKey};
 
+/// Maximum number of destroyed keys that are known to be gone from the disk. One that is forgotten is only destroyed once more.
+const MAX_BURIED: usize = 65_536;
+
 impl Keyring {
     /// Reads what a slot says without its key.
     pub(crate) fn slot_state(&self, number: u32) -> Result<SlotState, SlotFault> {
@@ -14,19 +17,34 @@ impl Keyring {
     }
 
     /// Destroys the data key of a user's generation, and with it everything that was sealed under it, and leaves the tombstone
-    /// in its place. Does nothing if that was done before. Durable when it returns.
+    /// in its place. Does nothing if that was done since the keyring was opened. Durable when it returns.
     pub(crate) fn bury(&self, number: u32, generation: u32, tombstone: &SealedTombstone) -> Result<(), SlotFault> {
         let _rewriting = self.rewriting.lock();
-        let before = self.slot_state(number);
-        match before {
-            Ok(SlotState::Live { generation: found }) if found > generation => return Ok(()),
-            Ok(SlotState::Destroyed { generation: found, .. }) if found >= generation => return Ok(()),
+        match self.slot_state(number) {
+            Ok(SlotState::Live { generation: found } | SlotState::Destroyed { generation: found, .. })
+                if found > generation =>
+            {
+                return Ok(());
+            }
+            // What is read may be in the page cache alone: a sync that has failed is not tried again by the system, and the disk
+            // still has the key.
+            Ok(SlotState::Destroyed { generation: found, .. })
+                if found == generation && self.buried.lock().get(&number) == Some(&generation) =>
+            {
+                return Ok(());
+            }
             Err(fault @ SlotFault::Unavailable(_)) => return Err(fault),
             // A damaged slot may still hold the key.
             Ok(_) | Err(_) => {}
         }
         let written = self.write_slot(number, &|_| slot::destroyed(generation, Some(tombstone)));
-        written.map_err(SlotFault::Unavailable)
+        written.map_err(SlotFault::Unavailable)?;
+        let mut buried = self.buried.lock();
+        if buried.len() >= MAX_BURIED {
+            buried.clear();
+        }
+        buried.insert(number, generation);
+        Ok(())
     }
 
     /// Returns the data key of a user's next generation, in the same slot. The slot is written: the new key is durable, and the

@@ -17,6 +17,7 @@ mod rotation;
 mod slot;
 mod writer;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -84,6 +85,8 @@ pub(crate) struct Keyring {
     pool: Mutex<SlotPool>,
     /// Locked while a slot that is in use is looked at and then written.
     rewriting: Mutex<()>,
+    /// The generations whose keys were destroyed durably since the keyring was opened, by their slots.
+    buried: Mutex<HashMap<u32, u32>>,
     /// The key of the hash that stands for a user id.
     user_hash_key: Locked<SecretKey>,
     system_keys: SystemKeys,
@@ -172,6 +175,7 @@ impl Keyring {
             writer: Mutex::new(SlotWriter::new()),
             pool: Mutex::new(SlotPool::starting_at(next)),
             rewriting: Mutex::new(()),
+            buried: Mutex::default(),
             user_hash_key: Locked::new(keys.user_hash_key),
             system_keys: SystemKeys::new(keys.system_root),
             rotation: RotationState::default(),

@@ -4,6 +4,7 @@ mod chain;
 mod history;
 mod newest;
 mod unfolded_user;
+mod unreadable;
 
 use std::sync::Arc;
 
@@ -15,8 +16,10 @@ pub(crate) use chain::{HELD_BYTES, Link, open_frame, open_link, segment_missing}
 pub(crate) use history::History;
 pub(crate) use newest::{newest_claimed_frame, newest_frame, newest_record, newest_unfolded};
 pub(crate) use unfolded_user::{FoundUser, UnfoldedUser, unfolded_user};
+pub(crate) use unreadable::{FailedLoad, UnreadableUsers};
 
 use crate::engine::Engine;
+use crate::retention_clock::RetentionClock;
 use crate::user_hash::UserHash;
 use unfolded_user::assemble;
 
@@ -28,7 +31,10 @@ pub(crate) struct ProfileReader(pub(crate) Arc<Engine>);
 
 impl ProfileStore for ProfileReader {
     fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<LoadedUser>, StoreError> {
-        load(&self.0, &self.0.hasher.hash(user), None, visitor)
+        let user = self.0.hasher.hash(user);
+        let found = load(&self.0, &user, None, visitor);
+        note_damage(&self.0, user, &found);
+        found
     }
 
     fn load_history(
@@ -118,6 +124,18 @@ fn visit(
         visitor.frame(&record)?;
     }
     Ok(true)
+}
+
+/// Notes a load that has found damage which no checkpoint comes across, as nothing of the user is left to fold.
+fn note_damage(engine: &Engine, user: UserHash, found: &Result<Option<LoadedUser>, StoreError>) {
+    match found {
+        Ok(_) => engine.unreadable.forget(&user),
+        Err(StoreError::Damaged { what }) if engine.index.get(&user).is_none() && !engine.sled.is_quarantined(&user) => {
+            let since = engine.retention_clock.as_ref().map_or(0, RetentionClock::now);
+            engine.unreadable.note(user, FailedLoad { since, message: what.clone() });
+        }
+        Err(_) => {}
+    }
 }
 
 fn damaged(what: String) -> StoreError {

@@ -17,7 +17,8 @@ pub(super) fn get_or_make(engine: &Engine) -> Result<(u32, Cipher), StoreError> 
     };
     match engine.cipher(slot, FIRST_GENERATION) {
         Ok(cipher) => Ok((slot, cipher)),
-        Err(StoreError::Damaged { .. }) => make(engine, None),
+        // What cannot be read now may still be there.
+        Err(StoreError::Damaged { .. }) => make_instead(engine, slot),
         Err(error) => Err(error),
     }
 }
@@ -26,7 +27,7 @@ pub(super) fn get_or_make(engine: &Engine) -> Result<(u32, Cipher), StoreError> 
 /// the old key is destroyed at the next start at the latest.
 pub(super) fn replace(engine: &Engine) -> Result<(), StoreError> {
     let Some(ProjectionKey { slot, .. }) = engine.sled.projection_key().map_err(unavailable)? else { return Ok(()) };
-    make(engine, Some(slot))?;
+    make_instead(engine, slot)?;
     finish_replacement(engine).map_err(failed)
 }
 
@@ -36,6 +37,12 @@ pub(super) fn finish_replacement(engine: &Engine) -> io::Result<()> {
     let Some(replaced) = key.replaced else { return Ok(()) };
     engine.keyring.destroy(replaced, FIRST_GENERATION)?;
     engine.sled.set_projection_key(ProjectionKey { replaced: None, ..key }).map_err(io::Error::other)
+}
+
+/// Makes a new key that replaces the one in `slot`, after the replacement before was finished: only one slot is noted.
+fn make_instead(engine: &Engine, slot: u32) -> Result<(u32, Cipher), StoreError> {
+    finish_replacement(engine).map_err(failed)?;
+    make(engine, Some(slot))
 }
 
 fn make(engine: &Engine, replaced: Option<u32>) -> Result<(u32, Cipher), StoreError> {

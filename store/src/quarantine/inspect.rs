@@ -7,7 +7,7 @@ use domain::port::store::StoreError;
 use super::note::{QuarantineNote, QuarantineReason};
 use super::{Quarantine, QuarantineError, UserKey};
 use crate::journal::{FrameHeader, SegmentItem, parse_item};
-use crate::load::open_frame;
+use crate::load::{FailedLoad, open_frame};
 use crate::seal::Cipher;
 use crate::sled_store::QuarantinedUser;
 use crate::user_hash::UserHash;
@@ -20,13 +20,13 @@ const MAX_FRAMES: usize = 1_000;
 pub struct ListedUser {
     /// Stands for the user.
     pub key: UserKey,
-    /// Number of frames in quarantine. One that could not be read counts, too.
+    /// Number of frames in quarantine. One that could not be read counts, too; 0 if all are folded into what cannot be read.
     pub frames: u64,
     /// Bytes of these frames.
     pub bytes: u64,
-    /// The sequence of the first of them.
+    /// The sequence of the first of them; 0 if there are none.
     pub first_sequence: u64,
-    /// The sequence of the last of them.
+    /// The sequence of the last of them; 0 if there are none.
     pub last_sequence: u64,
     /// Why they could not be folded, where that was noted.
     pub reason: Option<QuarantineReason>,
@@ -81,11 +81,14 @@ impl Quarantine {
     /// # Errors
     /// The store cannot be read.
     pub fn page(&self, after: Option<UserKey>, limit: usize) -> Result<QuarantinePage, StoreError> {
-        let sled = &self.engine.sled;
-        let found = sled.quarantined_after(after.map(|UserKey(key)| UserHash(key)), limit.saturating_add(1));
-        let users = found.iter().take(limit).map(|user| Ok(listed(user, &sled.quarantined_user(user)?)));
+        let (after, most) = (after.map(|UserKey(key)| UserHash(key)), limit.saturating_add(1));
+        let mut found = self.engine.sled.quarantined_after(after, most);
+        found.extend(self.engine.unreadable.after(after, most));
+        found.sort_unstable();
+        found.dedup();
+        let users = found.iter().take(limit).filter_map(|user| self.find_listed(user).transpose());
         let users = users.collect::<Result<Vec<_>, StoreError>>()?;
-        let next = users.last().filter(|_| found.len() > limit).map(|last| last.key);
+        let next = found.get(..limit).and_then(<[_]>::last).filter(|_| found.len() > limit).map(|last| UserKey(last.0));
         Ok(QuarantinePage { users, next })
     }
 
@@ -94,9 +97,28 @@ impl Quarantine {
     /// # Errors
     /// The store cannot be read.
     pub fn listed(&self, key: UserKey) -> Result<Option<ListedUser>, StoreError> {
-        let (sled, user) = (&self.engine.sled, UserHash(key.0));
-        let held = sled.is_quarantined(&user).then(|| sled.quarantined_user(&user)).transpose()?;
-        Ok(held.map(|held| listed(&user, &held)))
+        self.find_listed(&UserHash(key.0))
+    }
+
+    /// Returns what the list says of one user; `None` if the user is not in quarantine any more.
+    fn find_listed(&self, user: &UserHash) -> Result<Option<ListedUser>, StoreError> {
+        let sled = &self.engine.sled;
+        if sled.is_quarantined(user) {
+            return Ok(Some(listed(user, &sled.quarantined_user(user)?)));
+        }
+        Ok(self.engine.unreadable.get(user).map(|failed| self.listed_unreadable(user, failed)))
+    }
+
+    /// Returns what the list says of a user of whom nothing is in quarantine.
+    fn listed_unreadable(&self, user: &UserHash, failed: FailedLoad) -> ListedUser {
+        let record = self.engine.sled.user(user).unwrap_or(None);
+        ListedUser {
+            reason: Some(self.checkpointer.unreadable_reason(user)),
+            message: Some(failed.message),
+            since: Some(failed.since).filter(|since| *since > 0),
+            slot: record.map(|record| (record.slot, record.generation)),
+            ..listed(user, &QuarantinedUser::default())
+        }
     }
 
     /// Looks at the frames of a user: whether they open, and whether they fold.
@@ -107,6 +129,7 @@ impl Quarantine {
         let user = self.known(key)?;
         let sled = &self.engine.sled;
         let held = sled.quarantined_user(&user)?;
+        let listed = self.find_listed(&user)?.ok_or(QuarantineError::Unknown)?;
         let (state_sequence, mut state) = match self.checkpointer.state_left(&user) {
             Ok(Some((sequence, state))) => (Some(sequence), Known::State(state)),
             Ok(None) => (None, Known::State(None)),
@@ -139,7 +162,7 @@ impl Quarantine {
             frames.push(InspectedFrame { sequence, kind, bytes: bytes as u64, opens, folds });
         }
         let has_more = behind.peek().is_some();
-        Ok(InspectedUser { listed: listed(&user, &held), state_sequence, frames, has_more })
+        Ok(InspectedUser { listed, state_sequence, frames, has_more })
     }
 
     /// Returns the kind of a frame and its record, as far as they can be read.

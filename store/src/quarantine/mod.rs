@@ -1,5 +1,6 @@
 //! The way out of quarantine, for operators: the users whose frames could not be folded are listed and inspected, and go on
-//! with their frames after a fault was mended, or without them.
+//! with their frames after a fault was mended, or without them. Users whose loads have found damage since the start are there, too,
+//! with nothing but what the store has of them.
 //!
 //! Nothing that is shown is a value of a user, and nobody is named: a user is known by a keyed hash.
 
@@ -150,9 +151,10 @@ impl Quarantine {
     /// # Errors
     /// The user stays in quarantine, as it was.
     pub fn retry(&self, key: UserKey) -> Result<ReleasedUser, QuarantineError> {
-        let user = self.known(key)?;
+        self.known(key)?;
         let _no_checkpoint = self.checkpointer.lock_out(PATIENCE).ok_or_else(busy)?;
-        self.checkpointer.refold(&user)
+        // Another call, or an erasure, may have come first.
+        self.checkpointer.refold(&self.known(key)?)
     }
 
     /// Drops the frames of a user, who goes on with the state of the last checkpoint. Revisions and sequences go on behind those
@@ -161,16 +163,18 @@ impl Quarantine {
     /// # Errors
     /// The user stays in quarantine, as it was.
     pub fn drop_frames(&self, key: UserKey) -> Result<ReleasedUser, QuarantineError> {
-        let user = self.known(key)?;
+        self.known(key)?;
         let _no_checkpoint = self.checkpointer.lock_out(PATIENCE).ok_or_else(busy)?;
-        self.checkpointer.drop_frames(&user)
+        // Another call, or an erasure, may have come first.
+        self.checkpointer.drop_frames(&self.known(key)?)
     }
 
     fn known(&self, UserKey(key): UserKey) -> Result<UserHash, QuarantineError> {
         let user = UserHash(key);
         // An erasure ends the quarantine, though the frames may still be there.
         let is_ending = self.engine.index.get(&user).is_some_and(|newest| newest.is_erasure);
-        match self.engine.sled.is_quarantined(&user) && !is_ending {
+        let is_there = self.engine.sled.is_quarantined(&user) || self.engine.unreadable.get(&user).is_some();
+        match is_there && !is_ending {
             true => Ok(user),
             false if is_ending || self.is_erased(&user) => Err(QuarantineError::Erased),
             false => Err(QuarantineError::Unknown),

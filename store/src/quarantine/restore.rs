@@ -31,8 +31,7 @@ impl Quarantine {
         let records = self.fitting_records(&user, backed_up)?;
         let _no_checkpoint = self.checkpointer.lock_out(PATIENCE).ok_or_else(busy)?;
         // Another call, or an erasure, may have come first.
-        self.known(key)?;
-        self.checkpointer.restore(&user, &records, may_lose)
+        self.checkpointer.restore(&self.known(key)?, &records, may_lose)
     }
 
     /// Returns the records of a backup that was made of this store, or of what it was restored from.

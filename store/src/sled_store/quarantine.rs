@@ -10,6 +10,7 @@ use super::record::MAX_VALUE_BYTES;
 use super::tree::{ReadableTree, StoredTree, TreeBatch};
 use super::write::{FoldedUser, add};
 use super::{SledStore, chunk_key, unavailable};
+use crate::quarantine::QuarantineNote;
 use crate::user_hash::UserHash;
 
 /// The sequence under which the note is stored.
@@ -134,6 +135,12 @@ impl SledStore {
 
     pub(crate) fn is_quarantined(&self, user: &UserHash) -> bool {
         self.quarantined.0.read().contains(user)
+    }
+
+    /// Returns the generation of a user's frames in quarantine, if that was noted.
+    pub(crate) fn quarantined_generation(&self, user: &UserHash) -> Result<Option<u32>, StoreError> {
+        let note = self.with(|trees| trees.quarantine.get(chunk_key(&prefix(user, NOTE), 0))).map_err(unavailable)?;
+        Ok(note.and_then(|note| QuarantineNote::decode(&note)).map(|note| note.generation))
     }
 
     /// Removes a user's frames from quarantine, if there are any. Durable when it returns.

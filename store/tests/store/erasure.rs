@@ -15,6 +15,7 @@ use store::{Store, StoreOptions};
 use crate::kit::clock::TestClock;
 use crate::kit::faulty_disk::{FaultPlan, FaultyDisk};
 use crate::kit::*;
+use crate::release::{keys, open_refusing};
 
 fn tombstone(generation: u32, last_sequence: u64) -> Tombstone {
     Tombstone {
@@ -122,6 +123,48 @@ fn a_checkpoint_destroys_the_key_before_the_journal_forgets_the_tombstone() {
     assert_eq!(slot_state(dir.path(), row), 2);
     drop(store);
     assert_erased(&open(dir.path()), 0, tombstone(1, 2), "after a crash");
+}
+
+#[test]
+fn a_key_is_destroyed_once_more_if_it_may_be_on_the_disk_still() {
+    let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
+    let options = StoreOptions { disk: Arc::new(disk.clone()), ..options(dir.path()) };
+    let mut store = try_open(options, 1).expect("the store opens");
+    append_one(&mut store, 0, 1, b"one".to_vec());
+    let tombstone = tombstone(1, 2);
+    let row = append_erasure(&mut store, 0, &tombstone);
+    let erased = ErasedUser { user: user(0), row, tombstone };
+    disk.set(FaultPlan { path: "keyring", syncs: 1, ..FaultPlan::default() });
+    assert!(store.keys.forget(&erased).is_err() && disk.is_used_up());
+    assert_eq!(slot_state(dir.path(), row), 2, "until a power cut it looks destroyed");
+    store.keys.forget(&erased).expect("forgotten");
+    let syncs = disk.syncs("keyring");
+    store.keys.forget(&erased).expect("forgotten");
+    store.closer.checkpoint().expect("a checkpoint");
+    assert_eq!(disk.syncs("keyring"), syncs, "once is enough");
+    drop(store);
+    disk.crash();
+    assert_eq!(slot_state(dir.path(), row), 2);
+    assert_erased(&open(dir.path()), 0, tombstone, "after a power cut");
+}
+
+#[test]
+fn an_erasure_that_is_finished_late_leaves_the_next_life_in_quarantine() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = open_refusing(dir.path());
+    append_one(&mut store, 0, 1, b"one".to_vec());
+    let tombstone = tombstone(1, 2);
+    let row = erase(&mut store, 0, tombstone);
+    append_group(&mut store, &[next_generation(0, 2, 3, b"panic")]);
+    store.closer.checkpoint().expect("a checkpoint");
+    let held = keys(&store, 9);
+    assert_eq!(held.len(), 1);
+    store.keys.forget(&ErasedUser { user: user(0), row, tombstone }).expect("forgotten");
+    assert_eq!(keys(&store, 9), held);
+    drop(store);
+    let store = open(dir.path());
+    assert_eq!(store.quarantine.retry(held[0]).expect("it folds now").folded, 1);
+    assert_eq!(generation_frames(&store, 0), (3, vec![b"panic".to_vec()]));
 }
 
 #[test]
@@ -315,7 +358,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Returns the state of a slot in the file: 1 with a key, 2 destroyed.
-fn slot_state(dir: &Path, row: RowId) -> u8 {
+pub(crate) fn slot_state(dir: &Path, row: RowId) -> u8 {
     std::fs::read(dir.join("keyring")).expect("a keyring")
         [layout::KEYRING_HEADER_BYTES + row.0 as usize * layout::SLOT_BYTES]
 }

@@ -224,3 +224,33 @@ fn a_kill_leaves_each_user_in_quarantine_with_all_frames_or_out_of_it() {
         }
     }
 }
+
+/// Takes its time over the frame `slow`.
+fn take_time(frames: &[Record]) -> Result<(), StoreError> {
+    if frames.iter().any(|record| record.body == b"slow") {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    Ok(())
+}
+
+#[test]
+fn of_two_ways_out_that_are_taken_at_once_one_is_too_late() {
+    let dir = tempfile::tempdir().expect("a directory");
+    quarantine_users(dir.path(), 1);
+    let fold = Arc::new(KeepAllAfter(take_time));
+    let mut store = store::open(options(dir.path()), &master(), fold, SeededEntropy::new(1)).expect("opens");
+    let key = keys(&store, 9)[0];
+    append_one(&mut store, 2, 1, b"slow".to_vec());
+    // Both find the user in quarantine, and wait until the checkpoint is over.
+    let results = std::thread::scope(|scope| {
+        scope.spawn(|| store.closer.checkpoint().expect("a checkpoint"));
+        std::thread::sleep(Duration::from_millis(300));
+        let ways: [fn(&store::Quarantine, UserKey) -> _; 2] =
+            [store::Quarantine::retry, store::Quarantine::drop_frames];
+        let quarantine = &*store.quarantine;
+        ways.map(|way| scope.spawn(move || way(quarantine, key))).map(|thread| thread.join().expect("no panic"))
+    });
+    let late = results.iter().filter(|result| matches!(result, Err(QuarantineError::Unknown))).count();
+    assert_eq!((late, results.iter().filter(|result| result.is_ok()).count()), (1, 1), "{results:?}");
+    check_history(&store, 1, "after one of them");
+}
