@@ -46,7 +46,7 @@ pub(super) struct Written {
     pub(super) rows_suppressed: u64,
     pub(super) information_loss_ppm: Option<u64>,
     pub(super) levels: Map<String, Value>,
-    /// The users whose rows are in the file; none of an aggregate.
+    /// The users whose rows are in the file, or are counted in it.
     pub(super) rows: RowSet,
 }
 

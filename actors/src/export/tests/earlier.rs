@@ -1,5 +1,8 @@
 //! Exports after earlier ones.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use domain::columns::{Quasi, Row};
 use domain::export::ExportRequest;
 use domain::port::journal::RowId;
@@ -7,7 +10,7 @@ use domain::port::journal::RowId;
 use super::super::job_context::NOT_PROTECTED;
 use super::super::run::EarlierExport;
 use super::fixture::{columns, count, erase, request, run, table, taking_part};
-use super::memory::MemoryTables;
+use super::memory::{Hook, MemoryTables};
 use crate::columns::ColumnStore;
 
 /// Makes an export that later ones are compared with.
@@ -38,6 +41,22 @@ fn an_export_that_differs_from_an_earlier_one_in_few_people_or_in_nobody_is_refu
         // Without the earlier one it is an export like any other.
         run(&columns, &tables, &narrower, &[], 4).written();
     }
+}
+
+#[test]
+fn somebody_who_leaves_while_the_same_export_is_made_again_does_not_end_it() {
+    let columns = Arc::new(columns());
+    let request = request(r#"{"k": 10, "l": 1, "columns": ["gender", "age_bracket"]}"#);
+    let earlier = made(&columns, &request);
+    let leaving = taking_part(&columns)[7];
+    let when_written: Hook = {
+        let columns = columns.clone();
+        Arc::new(move |_| erase(&columns, leaving))
+    };
+    let tables = MemoryTables { when_written: Some(when_written), ..MemoryTables::default() };
+    let written = run(&columns, &tables, &request, &earlier, 2).written();
+    assert!(!written.rows.has(leaving));
+    assert_eq!(tables.written.load(Ordering::Relaxed), 2, "written anew");
 }
 
 #[test]
@@ -86,6 +105,9 @@ fn a_class_that_differs_from_an_earlier_export_in_few_people_is_left_out_whole()
     let compared = run(&columns, &tables, &narrower, &earlier, 3).written();
     assert_eq!((alone.rows_suppressed, compared.rows_suppressed), (0, 8));
     assert_eq!((compared.rows_written + 8, compared.levels), (alone.rows_written, alone.levels));
+    let lost = |loss: Option<u64>| loss.expect("of records");
+    let (alone, compared_loss) = (lost(alone.information_loss_ppm), lost(compared.information_loss_ppm));
+    assert!(compared_loss > alone, "{compared_loss} {alone}: what is left out is lost, too");
     let file = table(&tables);
     assert_eq!(file.check().rows, compared.rows_written);
     let word = Quasi::AgeBracket.words()[usize::from(small) - 1];

@@ -77,7 +77,8 @@ impl ExportJob {
     pub fn from_record(id: ExportJobId, bytes: &[u8]) -> Result<Self, InvalidJobRecord> {
         let record: JobRecord = serde_json::from_slice(bytes).map_err(|_| InvalidJobRecord)?;
         let (stage, [steps_done, steps, rows_scanned, rows_written, rows_suppressed]) = record.progress;
-        let stage = ExportStage::parse(&stage).ok_or(InvalidJobRecord)?;
+        // A stage of another release is as good as none: the job does not run any more.
+        let stage = ExportStage::parse(&stage).unwrap_or_default();
         let backend = record.backend.map(|name| ExportBackend::parse(&name).ok_or(InvalidJobRecord)).transpose()?;
         if record.form != FORM {
             return Err(InvalidJobRecord);
