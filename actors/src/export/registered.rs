@@ -9,7 +9,7 @@ use domain::port::registry::{Registry, RegistryEntry, RegistryError, RegistryKin
 
 use super::run::EarlierExport;
 
-/// How long a job is remembered after its file is gone, because later exports are compared with it: 30 days.
+/// How long a job is remembered after it has ended, because later exports are compared with it: 30 days.
 const REMEMBERED_MICROS: i64 = 30 * 24 * 3_600 * 1_000_000;
 /// Maximum number of earlier exports that a new one is compared with, the newest first.
 const MAX_COMPARED: usize = 32;
@@ -34,9 +34,9 @@ impl RegisteredExports {
         entries.into_iter().filter_map(read).collect()
     }
 
-    /// Stores a job. Durable when it returns.
+    /// Stores a job. Durable when it returns. A change after its end does not make it remembered longer.
     pub(super) fn store(&self, job: &ExportJob, now: i64) -> Result<(), RegistryError> {
-        let expires_at = now.saturating_add(REMEMBERED_MICROS);
+        let expires_at = job.ended_at().unwrap_or(now).saturating_add(REMEMBERED_MICROS);
         let entry = RegistryEntry { value: job.to_record(), expires_at: Some(expires_at) };
         self.registry.put(RegistryKind::EXPORT_JOB, job.id.as_bytes(), entry)
     }

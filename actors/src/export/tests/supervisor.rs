@@ -17,11 +17,16 @@ use super::super::registered::RegisteredExports;
 use super::super::run::Written;
 use super::super::supervisor::{ExportSupervisor, SupervisorParts};
 use super::super::worker::{Report, WorkItem};
-use super::fixture::{Mixed, NOW, parse, request, rules};
+use super::fixture::{Mixed, NOW, erase, fill, parse, request, rules};
 use super::memory::{MemoryRegistry, MemoryTables};
+use crate::columns::ColumnStore;
 
 const HOUR: i64 = 3_600 * 1_000_000;
 const OWNER: &str = "adm:analyst";
+const FEW_PEOPLE: u32 = 20;
+/// Somebody who takes part, and whose row is in the files of the tests.
+const ROW: RowId = RowId(7);
+const OTHER_ROW: RowId = RowId(8);
 
 struct TestClock(AtomicI64);
 
@@ -33,6 +38,7 @@ impl Clock for TestClock {
 
 /// What outlives a supervisor.
 struct Disk {
+    columns: Arc<ColumnStore>,
     registry: Arc<MemoryRegistry>,
     tables: Arc<MemoryTables>,
     clock: Arc<TestClock>,
@@ -48,7 +54,11 @@ struct Started {
 
 impl Disk {
     fn new() -> Self {
+        let columns = ColumnStore::default();
+        fill(&columns, FEW_PEOPLE);
+        assert!(columns.row(ROW).is_opted_in(), "the population has changed");
         Self {
+            columns: Arc::new(columns),
             registry: Arc::default(),
             tables: Arc::default(),
             clock: Arc::new(TestClock(AtomicI64::new(NOW))),
@@ -64,6 +74,7 @@ impl Disk {
     fn start(&self) -> Started {
         let (work, items) = channel();
         let parts = SupervisorParts {
+            columns: self.columns.clone(),
             registered: RegisteredExports::new(self.registry.clone()),
             tables: self.tables.clone(),
             clock: self.clock.clone(),
@@ -126,7 +137,7 @@ impl Started {
 
 fn written() -> Result<Written, JobEnd> {
     let levels = serde_json::Map::new();
-    let (information_loss_ppm, rows) = (Some(0), [RowId(7)].into_iter().collect());
+    let (information_loss_ppm, rows) = (Some(0), [ROW].into_iter().collect());
     Ok(Written { bytes: 1, rows_written: 20, rows_suppressed: 0, information_loss_ppm, levels, rows })
 }
 
@@ -207,7 +218,7 @@ fn a_file_is_removed_when_its_time_is_over_and_its_job_counts_for_30_days_more()
     assert!(started.supervisor.watch(id, OWNER).is_none(), "it is forgotten");
 }
 
-/// Makes the file of a job, whose row is 7.
+/// Makes the file of a job, whose row is [`ROW`].
 fn make(disk: &Disk, started: &mut Started, text: &str) -> ExportJobId {
     let id = started.begin(text);
     started.take(id);
@@ -222,23 +233,23 @@ fn files_with_the_row_of_an_erased_user_are_deleted_and_others_stay() {
     let disk = Disk::new();
     let mut started = disk.start();
     let id = make(&disk, &mut started, "{}");
-    started.supervisor.forget(RowId(8)).expect("nothing to delete");
+    started.supervisor.forget(OTHER_ROW).expect("nothing to delete");
     assert_eq!(disk.tables.names().expect("lists"), [id.to_string()]);
-    started.supervisor.forget(RowId(7)).expect("deleted");
+    started.supervisor.forget(ROW).expect("deleted");
     assert!(disk.tables.names().expect("lists").is_empty());
     assert_eq!(started.job(id).result().map(|result| result.expires_at), Some(NOW));
-    started.supervisor.forget(RowId(7)).expect("deleted before");
+    started.supervisor.forget(ROW).expect("deleted before");
     // Of files of an earlier run it is not known whose rows they have; aggregates have none.
     make(&disk, &mut started, "{}");
     let aggregate = make(&disk, &mut started, AGGREGATE);
     let mut started = disk.start();
-    started.supervisor.forget(RowId(8)).expect("deleted");
+    started.supervisor.forget(OTHER_ROW).expect("deleted");
     assert_eq!(disk.tables.names().expect("lists"), [aggregate.to_string()]);
 }
 
 #[test]
 fn a_file_is_not_handed_out_if_somebody_in_it_was_erased_when_it_was_complete() {
-    for (row, state) in [(RowId(7), JobState::Failed), (RowId(8), JobState::Done)] {
+    for (row, state) in [(ROW, JobState::Failed), (OTHER_ROW, JobState::Done)] {
         let disk = Disk::new();
         let mut started = disk.start();
         let id = started.begin("{}");
@@ -250,6 +261,62 @@ fn a_file_is_not_handed_out_if_somebody_in_it_was_erased_when_it_was_complete() 
         assert_eq!(disk.tables.names().expect("lists").is_empty(), state == JobState::Failed);
         // The next job begins without what was noted.
         make(&disk, &mut started, "{}");
+    }
+}
+
+#[test]
+fn a_file_is_not_handed_out_if_somebody_in_it_takes_part_no_longer_when_it_is_complete() {
+    for text in ["{}", AGGREGATE] {
+        let disk = Disk::new();
+        let mut started = disk.start();
+        let id = started.begin(text);
+        started.take(id);
+        disk.tables.add(&id.to_string());
+        // The row goes, and nobody was erased.
+        erase(&disk.columns, ROW);
+        started.end(id, written());
+        assert_eq!(started.job(id).state(), JobState::Failed, "{text}");
+        assert!(disk.tables.names().expect("lists").is_empty());
+    }
+}
+
+#[test]
+fn a_file_that_could_not_be_removed_is_removed_later() {
+    let disk = Disk::new();
+    let mut started = disk.start();
+    let id = started.begin("{}");
+    started.take(id);
+    disk.tables.add(&id.to_string());
+    started.supervisor.expire();
+    assert_eq!(disk.tables.names().expect("lists").len(), 1, "it may be handed out yet");
+    assert!(started.supervisor.cancel(id, OWNER));
+    disk.tables.failing_removals.store(1, Ordering::Relaxed);
+    started.end(id, written());
+    assert_eq!((started.job(id).state(), disk.tables.names().expect("lists").len()), (JobState::Cancelled, 1));
+    started.supervisor.expire();
+    assert!(disk.tables.names().expect("lists").is_empty());
+}
+
+#[test]
+fn an_erasure_changes_no_job_whose_file_is_gone_and_no_job_is_remembered_longer_for_it() {
+    let disk = Disk::new();
+    let mut started = disk.start();
+    let [first, second] = ["{}", "{}"].map(|text| make(&disk, &mut started, text));
+    let remembered_until =
+        |id: ExportJobId| disk.registry.get(RegistryKind::EXPORT_JOB, id.as_bytes(), NOW).expect("stored").expires_at;
+    let until = remembered_until(first);
+    disk.pass(HOUR);
+    assert!(started.supervisor.cancel(first, OWNER));
+    assert_eq!(remembered_until(first), until, "it counts from the end of the job");
+    disk.pass(24 * HOUR);
+    started.supervisor.expire();
+    for id in [first, second] {
+        assert!(started.supervisor.jobs[&id].rows.is_none(), "whose rows they were is forgotten with the files");
+    }
+    for mut started in [started, disk.start()] {
+        let writes = disk.registry.writes.load(Ordering::Relaxed);
+        started.supervisor.forget(ROW).expect("nothing to delete");
+        assert_eq!(disk.registry.writes.load(Ordering::Relaxed), writes);
     }
 }
 
