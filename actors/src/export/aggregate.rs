@@ -84,6 +84,7 @@ fn write_once(run: &Run<'_>, rows: &ExportRows) -> Result<Written, JobEnd> {
         rows_suppressed: left_out,
         information_loss_ppm: None,
         levels: level_names(&lattice, &lattice.finest()),
+        left_out: Vec::new(),
         rows: rows.ids.iter().copied().collect(),
     })
 }

@@ -21,7 +21,7 @@ impl ExportSupervisor {
                 Some(id) => self.remove_file(id),
                 None => {
                     self.remove_named(&name);
-                },
+                }
             }
         }
     }

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use domain::columns::Row;
 use domain::export::{
-    ExportClaims, ExportColumn, ExportMode, ExportStage, InformationLoss, Lattice, Node, PrivacyRequirement,
-    RolledUpClasses, SearchError, SensitiveLayout, column_losses, level_names, search,
+    ExportClaims, ExportColumn, ExportMode, ExportStage, InformationLoss, Lattice, LeftOutClasses, Node,
+    PrivacyRequirement, RolledUpClasses, SearchError, SensitiveLayout, column_losses, level_names, search,
 };
 use domain::port::table::TableSchema;
 use kernels::{Pseudonym, PseudonymKey, Texts};
@@ -38,6 +38,8 @@ struct Plan {
     values: Vec<u64>,
     /// Whether each selected row is written.
     is_kept: Vec<bool>,
+    /// Classes that earlier exports would single people out of.
+    left_out: Vec<LeftOutClasses>,
 }
 
 /// Writes the file of an export of records. Whoever leaves meanwhile is treated as if never there: in the file, in the comparison
@@ -77,6 +79,7 @@ pub(super) fn write(run: &Run<'_>) -> Result<Written, JobEnd> {
                 information_loss_ppm: Some(information_loss_ppm),
                 levels: level_names(&plan.lattice, &plan.node),
                 rows: plan.kept().map(|row| rows.ids[row as usize]).collect(),
+                left_out: plan.left_out,
             });
         }
         run.remove_file()?;
@@ -110,7 +113,18 @@ impl Plan {
         drop(source);
         let keys = classes::keys_at(&lattice, &outcome.node, &keys);
         let is_kept = keys.par_iter().map(|key| small.binary_search(key).is_err()).collect();
-        Ok(Self { node: outcome.node, requirement, lattice, layout, sensitive, selected, keys, values, is_kept })
+        Ok(Self {
+            node: outcome.node,
+            requirement,
+            lattice,
+            layout,
+            sensitive,
+            selected,
+            keys,
+            values,
+            is_kept,
+            left_out: Vec::new(),
+        })
     }
 
     /// Removes the rows of users who have left since the search, and leaves out the rows that an earlier export would single out.
@@ -125,7 +139,7 @@ impl Plan {
         }
         let kept = self.rows_kept();
         let new = NewExport { selected: &self.selected, node: &self.node };
-        earlier::compare(run, rows, &new, &mut self.is_kept)?;
+        self.left_out = earlier::compare(run, rows, &new, &mut self.is_kept)?;
         if self.rows_kept() < kept {
             self.remove_small_classes();
         }

@@ -16,7 +16,9 @@ impl RowSet {
     /// Returns the rows in the set, ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = RowId> {
         let words = (0..).step_by(64).zip(&self.0);
-        words.flat_map(|(first, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| RowId(first + bit)))
+        words.flat_map(|(first, word)| {
+            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| RowId(first + bit))
+        })
     }
 }
 

@@ -187,14 +187,16 @@ impl ExportSupervisor {
                 self.end(id, Err(end));
                 continue;
             }
-            let Some(job) = self.jobs.get(&id) else { continue };
             let others: Vec<ExportJob> = self.jobs.values().map(|job| job.status.borrow().clone()).collect();
-            let item = WorkItem {
-                id,
-                earlier: earlier(others.iter(), &request, &self.parts.parse_earlier),
-                request,
-                is_cancelled: job.is_cancelled.clone(),
+            let earlier = match earlier(others.iter(), &request, &self.parts.parse_earlier, &self.parts.rules) {
+                Ok(earlier) => earlier,
+                Err(end) => {
+                    self.end(id, Err(end));
+                    continue;
+                }
             };
+            let Some(job) = self.jobs.get(&id) else { continue };
+            let item = WorkItem { id, earlier, request, is_cancelled: job.is_cancelled.clone() };
             match self.parts.work.send(item) {
                 Ok(()) => self.running = Some(id),
                 Err(_) => self.end(id, Err(JobEnd::Failed("the worker of exports has ended, see the log"))),
@@ -343,8 +345,8 @@ impl ExportSupervisor {
 }
 
 fn result(written: Written, expires_at: i64) -> ExportResult {
-    let Written { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, rows: _ } = written;
-    ExportResult { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, expires_at }
+    let Written { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, left_out, rows: _ } = written;
+    ExportResult { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, left_out, expires_at }
 }
 
 impl Actor for ExportSupervisor {

@@ -66,7 +66,11 @@ fn people_who_leave_while_the_file_is_written_are_not_in_it() {
     assert_eq!((last.rows_written, last.rows_suppressed), (end.rows_written, end.rows_suppressed));
     assert_eq!(tables.written.load(Ordering::Relaxed), 3, "written in the third attempt");
     assert_eq!(table(&tables).check().rows, end.rows_written);
-    assert_eq!(end.rows_written + end.rows_suppressed, (all.len() - leaving.len()) as u64, "nobody counts who has left");
+    assert_eq!(
+        end.rows_written + end.rows_suppressed,
+        (all.len() - leaving.len()) as u64,
+        "nobody counts who has left"
+    );
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn every_refusal_looks_the_same_whatever_the_reason() {
     let first = request(&text(next, 5, ""));
     let made = run(&columns, &tables, &first, &[], 1).written();
     assert_eq!(made.rows_written, people as u64 + 1);
-    let earlier = [EarlierExport { request: first, levels: made.levels }];
+    let earlier = [EarlierExport { request: first, levels: made.levels, left_out: Vec::new() }];
     run(&columns, &tables, &request(&text(most, people, "")), &[], 2).written();
 
     let status_of = |text: &str| statuses(run(&columns, &MemoryTables::default(), &request(text), &earlier, 3));

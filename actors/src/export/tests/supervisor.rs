@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use domain::export::{BudgetEntry, ExportBackend, ExportJob, ExportJobId, JobState};
+use domain::export::{BudgetEntry, ExportBackend, ExportJob, ExportJobId, Hierarchy, JobState};
 use domain::port::clock::{Clock, Entropy};
 use domain::port::journal::RowId;
 use domain::port::registry::{Registry, RegistryKind};
@@ -15,7 +15,7 @@ use super::super::job_context::JobEnd;
 use super::super::refusal::StartRefusal;
 use super::super::registered::RegisteredExports;
 use super::super::run::Written;
-use super::super::supervisor::{ExportSupervisor, SupervisorParts};
+use super::super::supervisor::{ExportSupervisor, ParseRequest, SupervisorParts};
 use super::super::worker::{Report, WorkItem};
 use super::fixture::{Mixed, NOW, erase, fill, parse, request, rules};
 use super::memory::{MemoryRegistry, MemoryTables};
@@ -72,6 +72,11 @@ impl Disk {
 
     /// Starts a supervisor, as the process does.
     fn start(&self) -> Started {
+        self.start_with(Box::new(parse))
+    }
+
+    /// Starts a supervisor that reads earlier requests in this way.
+    fn start_with(&self, parse_earlier: ParseRequest) -> Started {
         let (work, items) = channel();
         let parts = SupervisorParts {
             columns: self.columns.clone(),
@@ -80,7 +85,7 @@ impl Disk {
             clock: self.clock.clone(),
             rules: Arc::new(rules()),
             parse: Box::new(parse),
-            parse_earlier: Box::new(parse),
+            parse_earlier,
             max_queued: 2,
             keep: Duration::from_secs(24 * 3_600),
             work,
@@ -136,9 +141,22 @@ impl Started {
 }
 
 fn written() -> Result<Written, JobEnd> {
-    let levels = serde_json::Map::new();
-    let (information_loss_ppm, rows) = (Some(0), [ROW].into_iter().collect());
-    Ok(Written { bytes: 1, rows_written: 20, rows_suppressed: 0, information_loss_ppm, levels, rows })
+    written_at(|hierarchy| hierarchy.levels()[0].name.clone())
+}
+
+/// Returns a file with all columns and these levels.
+fn written_at(level: impl Fn(&Hierarchy) -> String) -> Result<Written, JobEnd> {
+    let rules = rules();
+    let level = |hierarchy: &Hierarchy| (hierarchy.quasi_identifier().name().to_owned(), level(hierarchy).into());
+    Ok(Written {
+        bytes: 1,
+        rows_written: 20,
+        rows_suppressed: 0,
+        information_loss_ppm: Some(0),
+        levels: rules.hierarchies.iter().map(level).collect(),
+        left_out: Vec::new(),
+        rows: [ROW].into_iter().collect(),
+    })
 }
 
 const AGGREGATE: &str = r#"{"mode": "aggregate", "epsilon": 2, "columns": ["gender"]}"#;
@@ -317,6 +335,54 @@ fn an_erasure_changes_no_job_whose_file_is_gone_and_no_job_is_remembered_longer_
         let writes = disk.registry.writes.load(Ordering::Relaxed);
         started.supervisor.forget(ROW).expect("nothing to delete");
         assert_eq!(disk.registry.writes.load(Ordering::Relaxed), writes);
+    }
+}
+
+#[test]
+fn copies_of_an_export_push_no_other_one_out_of_the_comparison() {
+    let disk = Disk::new();
+    let mut started = disk.start();
+    let other = make(&disk, &mut started, r#"{"k": 5, "filter": {"min_completeness": 40}}"#);
+    for number in 0..40 {
+        disk.pass(1);
+        let format = ["parquet", "arrow", "ndjson"][number % 3];
+        make(&disk, &mut started, &format!(r#"{{"k": 5, "format": "{format}"}}"#));
+    }
+    let new = started.begin("{}");
+    let compared = started.take(new).earlier;
+    assert_eq!(compared.len(), 2);
+    assert_eq!(
+        Some(compared[1].request.filter.clone()),
+        parse(&started.job(other).request).map(|request| request.filter)
+    );
+}
+
+#[test]
+fn no_export_is_made_that_cannot_be_compared_with_an_earlier_one() {
+    let unknown_level = || written_at(|_| "a level that was renamed".to_owned());
+    let no_levels = || written().map(|written| Written { levels: Default::default(), ..written });
+    let cases: [(Result<Written, JobEnd>, bool); 4] =
+        [(written(), true), (written(), false), (unknown_level(), true), (no_levels(), true)];
+    for (case, (earlier, is_readable)) in cases.into_iter().enumerate() {
+        let disk = Disk::new();
+        let mut started = disk.start();
+        let id = started.begin(r#"{"filter": {"state": "goa"}}"#);
+        started.take(id);
+        started.end(id, earlier);
+        let parse_earlier: ParseRequest = if is_readable { Box::new(parse) } else { Box::new(|_| None) };
+        let mut started = disk.start_with(parse_earlier);
+        let new = started.begin("{}");
+        let expected = if case == 0 { JobState::Queued } else { JobState::Failed };
+        assert_eq!(started.job(new).state(), expected, "case {case}");
+        if case == 0 {
+            started.take(new);
+            continue;
+        }
+        let reason = started.job(new).to_json(NOW)["error"].as_str().expect("a reason").to_owned();
+        assert!(reason.contains("cannot be compared"), "{reason}");
+        // Aggregates are not compared.
+        let aggregate = started.begin(AGGREGATE);
+        started.take(aggregate);
     }
 }
 

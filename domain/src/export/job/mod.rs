@@ -12,6 +12,7 @@ pub use record::InvalidJobRecord;
 
 use serde_json::{Map, Value, json};
 
+use super::LeftOutClasses;
 use crate::day::format_instant;
 use crate::named_enum;
 
@@ -66,6 +67,8 @@ pub struct ExportResult {
     pub information_loss_ppm: Option<u64>,
     /// The name of the level of each quasi-identifier, as [`level_names`](super::level_names) gives them.
     pub levels: Map<String, Value>,
+    /// What was left out because of earlier exports.
+    pub left_out: Vec<LeftOutClasses>,
     /// When the file is deleted, in microseconds since the Unix epoch.
     pub expires_at: i64,
 }

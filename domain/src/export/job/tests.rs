@@ -16,6 +16,10 @@ fn result() -> ExportResult {
         rows_suppressed: 5,
         information_loss_ppm: Some(123_456),
         levels: Map::from_iter([("place".to_owned(), json!("state"))]),
+        left_out: vec![LeftOutClasses {
+            levels: Map::from_iter([("place".to_owned(), json!("region"))]),
+            classes: vec![3, u64::MAX],
+        }],
         expires_at: 86_400 * SECOND,
     }
 }
