@@ -194,7 +194,10 @@ impl Caller<'_> {
         while self.goes_on(EXPORT_PAUSE) {
             files += usize::from(self.export_once());
         }
-        assert!(self.export_once(), "nobody leaves any more, and those who have left end no export that was made before");
+        assert!(
+            self.export_once(),
+            "nobody leaves any more, and those who have left end no export that was made before"
+        );
         files + 1
     }
 
