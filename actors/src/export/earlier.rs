@@ -1,9 +1,12 @@
 //! Earlier exports, with which a new one could single persons out.
 
+use std::collections::BTreeMap;
+
 use domain::export::{
-    ComparedRow, Difference, ExportRules, FilterRelation, Lattice, LatticeColumn, Node, PrivacyRequirement,
-    SensitiveLayout, compare as compare_exports,
+    ComparedRow, Difference, ExportRules, FilterRelation, Lattice, LatticeColumn, LeftOutClasses, Node,
+    PrivacyRequirement, SensitiveLayout, class_fingerprint, compare as compare_exports,
 };
+use serde_json::{Map, Value};
 
 use super::classes;
 use super::coded::{self, CodedColumn};
@@ -18,17 +21,20 @@ pub(super) struct NewExport<'n> {
     pub(super) node: &'n Node,
 }
 
-/// Leaves out rows of the new export that an earlier one would single out together with it. What is left out because of one
-/// can make another one matter, so all are compared until nothing changes.
+/// Maximum number of classes that are left out because of earlier exports: the record of the job names them.
+const MAX_LEFT_OUT: usize = 300;
+
+/// Leaves out rows of the new export that an earlier one would single out together with it, and returns their classes. What is
+/// left out because of one can make another one matter, so all are compared until nothing changes.
 pub(super) fn compare(
     run: &Run<'_>,
     rows: &ExportRows,
     new: &NewExport<'_>,
     is_kept: &mut [bool],
-) -> Result<(), JobEnd> {
-    let mut others = Vec::new();
+) -> Result<Vec<LeftOutClasses>, JobEnd> {
+    let (mut others, mut left_out) = (Vec::new(), Vec::new());
     if run.earlier.is_empty() {
-        return Ok(());
+        return Ok(left_out);
     }
     for earlier in run.earlier {
         if earlier.request.filter.excludes(&run.request.filter) {
@@ -47,10 +53,13 @@ pub(super) fn compare(
         let before = is_kept.iter().filter(|kept| **kept).count();
         for (earlier, is_in_earlier) in &others {
             run.job.check_cancelled()?;
-            compare_with(run, &coded, new, earlier, is_in_earlier, is_kept)?;
+            left_out.extend(compare_with(run, &coded, new, earlier, is_in_earlier, is_kept)?);
+        }
+        if left_out.iter().map(|left_out: &LeftOutClasses| left_out.classes.len()).sum::<usize>() > MAX_LEFT_OUT {
+            return Err(NOT_PROTECTED);
         }
         if is_kept.iter().filter(|kept| **kept).count() == before {
-            return Ok(());
+            return Ok(left_out);
         }
     }
 }
@@ -62,9 +71,9 @@ fn compare_with(
     earlier: &EarlierExport,
     is_in_earlier: &[bool],
     is_kept: &mut [bool],
-) -> Result<(), JobEnd> {
+) -> Result<Option<LeftOutClasses>, JobEnd> {
     let NewExport { selected, node } = *new;
-    let earlier_node = lattice.node(|column| level_of(earlier, column));
+    let earlier_node = lattice.node(|column| level_of(&earlier.levels, column));
     let mut is_in_new = vec![false; is_in_earlier.len()];
     for (position, is_in) in selected.iter().zip(is_kept.iter()) {
         is_in_new[*position as usize] = *is_in;
@@ -78,21 +87,21 @@ fn compare_with(
     let k = run.request.k.max(earlier.request.k);
     let filters = FilterRelation::between(&earlier.request.filter, &run.request.filter);
     match compare_exports(lattice, (&earlier_node, node), filters, k, compared) {
-        Difference::Harmless => {}
+        Difference::Harmless => Ok(None),
         Difference::LeaveOut { node, keys, .. } => {
             let translation = lattice.translation(&lattice.finest(), &node);
             for (kept, row) in is_kept.iter_mut().zip(selected) {
                 let key = translation.translate(finest_key(lattice, quasi, *row));
                 *kept &= keys.binary_search(&key).is_err();
             }
+            Ok(Some(LeftOutClasses::new(lattice, &node, &keys)))
         }
-        Difference::Isolates { .. } => return Err(NOT_PROTECTED),
+        Difference::Isolates { .. } => Err(NOT_PROTECTED),
     }
-    Ok(())
 }
 
 /// Returns which of its rows an earlier export would write: those in classes that meet its own requirement, by its own
-/// quasi-identifiers and sensitive columns.
+/// quasi-identifiers and sensitive columns, and that were not left out of it because of those before it.
 fn written_by(
     earlier: &EarlierExport,
     positions: &[u32],
@@ -105,18 +114,29 @@ fn written_by(
     let layout = SensitiveLayout::new(&cardinalities);
     let layout =
         layout.map_err(|_| JobEnd::Failed("an earlier export cannot be compared with under the rules of now"))?;
-    let node = lattice.node(|column| level_of(earlier, column));
+    let node = lattice.node(|column| level_of(&earlier.levels, column));
     let translation = lattice.translation(&lattice.finest(), &node);
-    let classes: Vec<(u64, u64)> = positions
-        .iter()
-        .map(|row| {
-            let key = finest_key(&lattice, &quasi, *row);
-            let codes: Vec<u32> = sensitive.iter().map(|(_, column)| column.codes[*row as usize]).collect();
-            (translation.translate(key), layout.row(&codes))
-        })
-        .collect();
+    let keys: Vec<u64> = positions.iter().map(|row| finest_key(&lattice, &quasi, *row)).collect();
+    let class = |(row, key): (&u32, &u64)| {
+        let codes: Vec<u32> = sensitive.iter().map(|(_, column)| column.codes[*row as usize]).collect();
+        (translation.translate(*key), layout.row(&codes))
+    };
+    let classes: Vec<(u64, u64)> = positions.iter().zip(&keys).map(class).collect();
     let requirement: PrivacyRequirement = earlier.request.requirement(rules.privacy.max_suppression_pct);
-    Ok(classes::too_small(&classes, &layout, &requirement).into_iter().map(|too_small| !too_small).collect())
+    let mut is_written: Vec<bool> =
+        classes::too_small(&classes, &layout, &requirement).into_iter().map(|too_small| !too_small).collect();
+    for left_out in &earlier.left_out {
+        let node = lattice.node(|column| level_of(&left_out.levels, column));
+        let translation = lattice.translation(&lattice.finest(), &node);
+        let mut is_left_out: BTreeMap<u64, bool> = BTreeMap::new();
+        for (is_written, key) in is_written.iter_mut().zip(&keys) {
+            let is_left_out = is_left_out
+                .entry(translation.translate(*key))
+                .or_insert_with_key(|key| left_out.classes.contains(&class_fingerprint(&lattice, &node, *key)));
+            *is_written &= !*is_left_out;
+        }
+    }
+    Ok(is_written)
 }
 
 /// Returns the key of a row at the finest node.
@@ -126,8 +146,11 @@ fn finest_key(lattice: &Lattice, quasi: &[CodedColumn], row: u32) -> u64 {
 }
 
 /// Returns the level that an earlier export had for a column; the coarsest for one that it did not have.
-fn level_of(earlier: &EarlierExport, column: &LatticeColumn) -> usize {
-    let name = earlier.levels.get(column.quasi_identifier.name()).and_then(serde_json::Value::as_str);
+fn level_of(names: &Map<String, Value>, column: &LatticeColumn) -> usize {
     let levels = column.levels.levels();
-    name.and_then(|name| levels.iter().position(|level| level.name == name)).unwrap_or(levels.len() - 1)
+    match names.get(column.quasi_identifier.name()).and_then(Value::as_str) {
+        // The names are those of the rules, or the export is not compared. With a finer level more differences count.
+        Some(name) => levels.iter().position(|level| level.name == name).unwrap_or(0),
+        None => levels.len() - 1,
+    }
 }

@@ -102,7 +102,7 @@ impl Exports {
         let feasibility = Arc::new(feasibility);
         let parts = WorkerParts {
             is_stopping: is_stopping.clone(),
-            columns,
+            columns: columns.clone(),
             tables: tables.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),
@@ -114,6 +114,7 @@ impl Exports {
         let (work, worker) = worker::start(parts, pool, report)?;
         let arbiter = Arbiter::try_new()?;
         let supervisor_parts = SupervisorParts {
+            columns,
             registered: RegisteredExports::new(registry),
             tables: tables.clone(),
             clock,

@@ -4,14 +4,14 @@
 //! when the file is handed out.
 
 use actix::{Handler, Message};
-use domain::export::{ExportJob, ExportJobId, ExportMode, JobState};
+use domain::export::{ExportJob, ExportJobId, ExportMode};
 use domain::port::journal::RowId;
 use domain::port::table::TableError;
 use tokio::sync::oneshot;
 
 use super::job_context::JobEnd;
 use super::run::Written;
-use super::supervisor::ExportSupervisor;
+use super::supervisor::{ExportSupervisor, KnownJob};
 
 /// What a job that was overtaken says. It names nobody, and not even that somebody was erased.
 pub(super) const OVERTAKEN: JobEnd = JobEnd::Failed("people left while the file was made ready: try again");
@@ -31,35 +31,38 @@ impl ExportSupervisor {
     /// # Errors
     /// A file may still be readable.
     pub(super) fn forget(&mut self, row: RowId) -> Result<(), TableError> {
-        if self.is_running() {
+        if self.running.is_some() {
             self.left_meanwhile.push(row);
         }
-        for id in self.files_with(row) {
+        for id in self.files_with(row)? {
             self.delete_file(id)?;
         }
         Ok(())
     }
 
-    /// Returns the jobs whose files hold a user's row, or may hold it.
-    fn files_with(&self, row: RowId) -> Vec<ExportJobId> {
-        let may_have = |id: &ExportJobId, job: &ExportJob| {
-            job.state() == JobState::Done
-                && match self.rows_of(id) {
-                    Some(rows) => rows.has(row),
-                    None => self.is_of_records(job),
-                }
-        };
-        let jobs = self.known_jobs().filter(|(id, job)| may_have(id, job));
-        jobs.map(|(id, _)| id).collect()
+    /// Returns the jobs whose files hold a user's row, or may hold it. That of the job that runs is found when it is handed out.
+    fn files_with(&self, row: RowId) -> Result<Vec<ExportJobId>, TableError> {
+        let names = self.parts.tables.names()?;
+        let ids = names.iter().filter_map(|name| ExportJobId::parse(name));
+        Ok(ids.filter(|id| self.running != Some(*id) && self.may_have(id, row)).collect())
     }
 
-    /// Returns whether a file was written for somebody who has left meanwhile.
+    fn may_have(&self, id: &ExportJobId, row: RowId) -> bool {
+        let may_have = |job: &KnownJob| {
+            self.is_of_records(&job.status.borrow()) && job.rows.as_ref().is_none_or(|rows| rows.has(row))
+        };
+        self.jobs.get(id).is_none_or(may_have)
+    }
+
+    /// Returns whether a file was written for somebody who has left meanwhile: was erased, or takes part no longer.
     pub(super) fn is_overtaken(&self, written: &Written) -> bool {
-        self.left_meanwhile.iter().any(|row| written.rows.has(*row))
+        let columns = &self.parts.columns;
+        let takes_part = |row: RowId| columns.is_still_opted_in(row, columns.row(row).version().generation());
+        self.left_meanwhile.iter().any(|row| written.rows.has(*row)) || !written.rows.iter().all(takes_part)
     }
 
     /// Returns whether a job's file has a row for each person. One whose request cannot be read any more may have.
-    fn is_of_records(&self, job: &ExportJob) -> bool {
+    pub(super) fn is_of_records(&self, job: &ExportJob) -> bool {
         self.parse_earlier(&job.request).is_none_or(|request| request.mode == ExportMode::Records)
     }
 }

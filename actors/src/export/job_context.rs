@@ -14,6 +14,12 @@ pub(super) const NOT_PROTECTED: JobEnd = JobEnd::Failed(
     "no file protects everybody in it enough: too few people meet the filter, they are too different or their sensitive values too alike, or an earlier export would differ from it in too few people; use the filter of an earlier export or a quite different one, fewer columns, or a lower k",
 );
 
+/// How often a job begins anew because people left while its file was written.
+pub(super) const ATTEMPTS: usize = 4;
+
+/// What a job says in which people left at every attempt.
+pub(super) const KEPT_LEAVING: JobEnd = JobEnd::Failed("people kept leaving while the file was written: try again");
+
 /// Why a job ends without a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum JobEnd {
@@ -59,9 +65,14 @@ impl<'j> JobContext<'j> {
         self.check_cancelled()
     }
 
-    /// Begins a stage of so many steps; 0 if their number is not known.
+    /// Begins a stage of so many steps; 0 if their number is not known. A stage that was reached before does not begin again:
+    /// where a file is written anew, the percentage stays.
     pub(super) fn stage(&self, stage: ExportStage, steps: u64) -> Result<(), JobEnd> {
-        self.update(|progress| (progress.stage, progress.steps_done, progress.steps) = (stage, 0, steps));
+        self.update(|progress| {
+            if stage > progress.stage {
+                (progress.stage, progress.steps_done, progress.steps) = (stage, 0, steps);
+            }
+        });
         self.check_cancelled()
     }
 

@@ -3,10 +3,11 @@
 //! | Stage | What happens | File |
 //! |---|---|---|
 //! | scanning | the rows of everyone who takes part, as of one moment | `rows.rs`, `filter.rs` |
-//! | grouping | quasi-identifiers as codes, and the classes of equal rows | `coded.rs`, `device.rs` |
-//! | searching | the levels of generalisation, or noise | `records.rs`, `aggregate.rs` |
-//! | comparing | what earlier exports would show together with this one | `earlier.rs` |
-//! | pseudonyms | a key for each row | `records.rs` |
+//! | grouping | of aggregates: the statistics of groups | `aggregate.rs`, `device.rs` |
+//! | searching | of aggregates: noise | `aggregate.rs` |
+//! | searching | of records: the classes of equal rows, and the levels of generalisation | `coded.rs`, `classes.rs`, `records.rs` |
+//! | searching | of records: what earlier exports would show together with this one | `earlier.rs` |
+//! | pseudonyms | of records: a key for each row | `records.rs` |
 //! | writing | the file | `columns.rs`, `aggregate_file.rs` |
 //!
 //! [ADR 0034] has the reasons.
@@ -23,6 +24,7 @@ mod earlier;
 mod execute;
 mod exports;
 mod feasibility;
+mod files;
 mod filter;
 mod forget;
 mod job_context;

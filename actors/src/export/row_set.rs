@@ -12,6 +12,14 @@ impl RowSet {
         let (word, bit) = place(row);
         self.0.get(word).is_some_and(|word| word & bit != 0)
     }
+
+    /// Returns the rows in the set, ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = RowId> {
+        let words = (0..).step_by(64).zip(&self.0);
+        words.flat_map(|(first, word)| {
+            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| RowId(first + bit))
+        })
+    }
 }
 
 impl FromIterator<RowId> for RowSet {
@@ -43,6 +51,7 @@ mod tests {
         for row in 0..2000 {
             assert_eq!(set.has(RowId(row)), rows.contains(&row), "{row}");
         }
+        assert!(set.iter().eq(rows.into_iter().map(RowId)));
         assert!(!RowSet::default().has(RowId(0)) && !set.has(RowId(u32::MAX)));
     }
 }

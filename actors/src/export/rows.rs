@@ -3,6 +3,7 @@
 use domain::columns::{Dictionaries, Row};
 use domain::export::ExportFilter;
 use domain::port::journal::RowId;
+use rayon::prelude::*;
 
 use super::filter::RowFilter;
 use super::job_context::{JobContext, JobEnd};
@@ -14,6 +15,8 @@ pub(super) struct ExportRows {
     pub(super) ids: Vec<RowId>,
     /// What the columns held of each.
     pub(super) rows: Vec<Row>,
+    /// Whether each has left since: no longer takes part, or was erased.
+    has_left: Vec<bool>,
     pub(super) dictionaries: Dictionaries,
 }
 
@@ -60,7 +63,7 @@ impl ExportRows {
         }
         job.check_cancelled()?;
         // The newer dictionaries have the codes that came up meanwhile, too.
-        Ok(Self { ids, rows: copied, dictionaries: columns.dictionaries() })
+        Ok(Self { has_left: vec![false; ids.len()], ids, rows: copied, dictionaries: columns.dictionaries() })
     }
 
     /// Returns the positions of all rows.
@@ -68,24 +71,37 @@ impl ExportRows {
         (0..self.rows.len() as u32).collect()
     }
 
-    /// Returns the positions of the rows that meet a filter, ascending.
+    /// Returns the positions of the rows that meet a filter and have not left, ascending.
     pub(super) fn select(&self, filter: &ExportFilter) -> Vec<u32> {
         let Some(filter) = RowFilter::new(filter, &self.dictionaries) else { return Vec::new() };
-        (0..).zip(&self.rows).filter(|(_, row)| filter.accepts(row)).map(|(position, _)| position).collect()
+        let selected = (0..).zip(&self.rows).filter(|(position, row)| !self.has_left(*position) && filter.accepts(row));
+        selected.map(|(position, _)| position).collect()
     }
 
-    /// Removes the rows of users who have left.
-    pub(super) fn remove_left(&mut self, columns: &ColumnStore) {
-        let kept: Vec<bool> = (0..self.rows.len() as u32).map(|position| !self.has_left(columns, position)).collect();
-        let mut is_kept = kept.iter();
-        self.ids.retain(|_| *is_kept.next().unwrap_or(&false));
-        let mut is_kept = kept.iter();
-        self.rows.retain(|_| *is_kept.next().unwrap_or(&false));
+    /// Notes which users have left. One that has left stays so, also if the user takes part again. Returns whether anybody has
+    /// left since the last call.
+    pub(super) fn note_left(&mut self, columns: &ColumnStore) -> bool {
+        let rows = self.has_left.par_iter_mut().zip(&self.ids).zip(&self.rows);
+        let leaves = rows.map(|((has_left, id), row)| {
+            let leaves = !*has_left && !columns.is_still_opted_in(*id, row.version().generation());
+            *has_left |= leaves;
+            leaves
+        });
+        leaves.reduce(|| false, |one, other| one | other)
     }
 
-    /// Returns whether the user of a row has left since: no longer takes part, or was erased.
-    pub(super) fn has_left(&self, columns: &ColumnStore, position: u32) -> bool {
-        let (id, row) = (self.ids[position as usize], &self.rows[position as usize]);
-        !columns.is_still_opted_in(id, row.version().generation())
+    /// Returns whether the user of a row has left, as [`Self::note_left`] has found last.
+    pub(super) fn has_left(&self, position: u32) -> bool {
+        self.has_left[position as usize]
+    }
+
+    /// Removes the rows of users who have left, as [`Self::note_left`] has found last.
+    pub(super) fn remove_left(&mut self) {
+        let Self { ids, rows, has_left, .. } = self;
+        let mut leaves = has_left.iter();
+        ids.retain(|_| leaves.next() == Some(&false));
+        let mut leaves = has_left.iter();
+        rows.retain(|_| leaves.next() == Some(&false));
+        has_left.retain(|leaves| !leaves);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::day::format_instant;
-use domain::export::{ExportFilter, ExportJobId, ExportRequest, ExportRules};
+use domain::export::{ExportFilter, ExportJobId, ExportRequest, ExportRules, LeftOutClasses};
 use domain::port::clock::Entropy;
 use domain::port::table::{TableError, TableFiles, TableSchema, TableWriter};
 use domain::profile::SCHEMA_VERSION;
@@ -15,11 +15,13 @@ use super::row_set::RowSet;
 use crate::columns::ColumnStore;
 
 /// An export of records that was made before, as the registry remembers it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct EarlierExport {
     pub(super) request: ExportRequest,
     /// The name of the level of each quasi-identifier that it had.
-    pub(super) levels: serde_json::Map<String, serde_json::Value>,
+    pub(super) levels: Map<String, Value>,
+    /// What was left out of it because of those before it.
+    pub(super) left_out: Vec<LeftOutClasses>,
 }
 
 /// What a job works with.
@@ -46,7 +48,9 @@ pub(super) struct Written {
     pub(super) rows_suppressed: u64,
     pub(super) information_loss_ppm: Option<u64>,
     pub(super) levels: Map<String, Value>,
-    /// The users whose rows are in the file; none of an aggregate.
+    /// What was left out because of earlier exports.
+    pub(super) left_out: Vec<LeftOutClasses>,
+    /// The users whose rows are in the file, or are counted in it.
     pub(super) rows: RowSet,
 }
 

@@ -12,7 +12,7 @@ use actix::{Actor, AsyncContext, Context};
 use domain::export::{BudgetLedger, ExportJob, ExportJobId, ExportRequest, ExportResult, ExportRules, JobState};
 use domain::port::clock::Clock;
 use domain::port::journal::RowId;
-use domain::port::table::{TableError, TableFiles};
+use domain::port::table::TableFiles;
 use tokio::sync::{mpsc, watch};
 
 use super::forget::OVERTAKEN;
@@ -22,18 +22,19 @@ use super::registered::{RegisteredExports, earlier};
 use super::row_set::RowSet;
 use super::run::Written;
 use super::worker::{Report, WorkItem};
+use crate::columns::ColumnStore;
 use crate::metric::ExportMetrics;
 
 /// How often files that have expired are removed.
 const EXPIRY_CHECK: Duration = Duration::from_secs(30);
 
 /// A job that the supervisor knows.
-struct KnownJob {
+pub(super) struct KnownJob {
     /// What watchers see; changed by the supervisor alone.
-    status: watch::Sender<ExportJob>,
+    pub(super) status: watch::Sender<ExportJob>,
     is_cancelled: Arc<AtomicBool>,
-    /// Whose rows its file holds; `None` if that is not known, since the file is of an earlier run.
-    rows: Option<RowSet>,
+    /// Whose rows its file holds; `None` if there is no file, or if that is not known, since the file is of an earlier run.
+    pub(super) rows: Option<RowSet>,
 }
 
 /// Reads the canonical form of a request again.
@@ -41,6 +42,7 @@ pub type ParseRequest = Box<dyn Fn(&str) -> Option<ExportRequest> + Send>;
 
 /// What the supervisor works with.
 pub(super) struct SupervisorParts {
+    pub(super) columns: Arc<ColumnStore>,
     pub(super) registered: RegisteredExports,
     pub(super) tables: Arc<dyn TableFiles>,
     pub(super) clock: Arc<dyn Clock>,
@@ -57,14 +59,14 @@ pub(super) struct SupervisorParts {
 
 /// The actor.
 pub(super) struct ExportSupervisor {
-    parts: SupervisorParts,
+    pub(super) parts: SupervisorParts,
     /// `None` once it listens.
     reports: Option<mpsc::Receiver<Report>>,
     metrics: ExportMetrics,
     budget: BudgetLedger,
-    jobs: BTreeMap<ExportJobId, KnownJob>,
+    pub(super) jobs: BTreeMap<ExportJobId, KnownJob>,
     queue: VecDeque<ExportJobId>,
-    running: Option<ExportJobId>,
+    pub(super) running: Option<ExportJobId>,
     /// Users who were erased since the job that runs has begun.
     pub(super) left_meanwhile: Vec<RowId>,
 }
@@ -96,7 +98,7 @@ impl ExportSupervisor {
             }
             supervisor.know(job);
         }
-        supervisor.remove_unknown_files();
+        supervisor.remove_files();
         supervisor
     }
 
@@ -105,48 +107,9 @@ impl ExportSupervisor {
         self.jobs.insert(id, KnownJob { status: watch::Sender::new(job), is_cancelled: Arc::default(), rows: None });
     }
 
-    /// Returns whether a job runs.
-    pub(super) fn is_running(&self) -> bool {
-        self.running.is_some()
-    }
-
-    /// Returns all jobs.
-    pub(super) fn known_jobs(&self) -> impl Iterator<Item = (ExportJobId, ExportJob)> {
-        self.jobs.iter().map(|(id, job)| (*id, job.status.borrow().clone()))
-    }
-
-    /// Returns whose rows a job's file holds; `None` if that is not known.
-    pub(super) fn rows_of(&self, id: &ExportJobId) -> Option<&RowSet> {
-        self.jobs.get(id)?.rows.as_ref()
-    }
-
     /// Reads the request of an earlier job.
     pub(super) fn parse_earlier(&self, request: &str) -> Option<ExportRequest> {
         (self.parts.parse_earlier)(request)
-    }
-
-    /// Deletes a job's file before its time.
-    pub(super) fn delete_file(&mut self, id: ExportJobId) -> Result<(), TableError> {
-        self.change(id, ExportJob::delete_file);
-        self.parts.tables.remove(&id.to_string())
-    }
-
-    /// Removes files that no job is for: a crash came between the file and the record of its job.
-    fn remove_unknown_files(&self) {
-        let known = |name: &str| {
-            let job = ExportJobId::parse(name).and_then(|id| self.jobs.get(&id));
-            job.is_some_and(|job| job.status.borrow().state() == JobState::Done)
-        };
-        match self.parts.tables.names() {
-            Ok(names) => names.iter().filter(|name| !known(name)).for_each(|name| self.remove_file(name)),
-            Err(error) => tracing::warn!("the files of exports could not be listed: {error}"),
-        }
-    }
-
-    fn remove_file(&self, name: &str) {
-        if let Err(error) = self.parts.tables.remove(name) {
-            tracing::error!("the file of export `{name}` could not be removed, and will be tried again: {error}");
-        }
     }
 
     /// Stores a job's record. A record that cannot be stored is that of before after a restart, which is then interrupted.
@@ -224,14 +187,16 @@ impl ExportSupervisor {
                 self.end(id, Err(end));
                 continue;
             }
-            let Some(job) = self.jobs.get(&id) else { continue };
             let others: Vec<ExportJob> = self.jobs.values().map(|job| job.status.borrow().clone()).collect();
-            let item = WorkItem {
-                id,
-                earlier: earlier(others.iter(), &request, &self.parts.parse_earlier),
-                request,
-                is_cancelled: job.is_cancelled.clone(),
+            let earlier = match earlier(others.iter(), &request, &self.parts.parse_earlier, &self.parts.rules) {
+                Ok(earlier) => earlier,
+                Err(end) => {
+                    self.end(id, Err(end));
+                    continue;
+                }
             };
+            let Some(job) = self.jobs.get(&id) else { continue };
+            let item = WorkItem { id, earlier, request, is_cancelled: job.is_cancelled.clone() };
             match self.parts.work.send(item) {
                 Ok(()) => self.running = Some(id),
                 Err(_) => self.end(id, Err(JobEnd::Failed("the worker of exports has ended, see the log"))),
@@ -240,7 +205,7 @@ impl ExportSupervisor {
     }
 
     /// Changes a job, stores it and tells its watchers.
-    fn change(&self, id: ExportJobId, change: impl FnOnce(&mut ExportJob, i64)) {
+    pub(super) fn change(&self, id: ExportJobId, change: impl FnOnce(&mut ExportJob, i64)) {
         let Some(known) = self.jobs.get(&id) else { return };
         let now = self.parts.clock.now_micros();
         let mut job = known.status.borrow().clone();
@@ -250,11 +215,9 @@ impl ExportSupervisor {
     }
 
     fn end(&mut self, id: ExportJobId, end: Result<Written, JobEnd>) {
-        let is_written = end.is_ok();
         if let Err(end) = end.and_then(|written| self.hand_out(id, written)) {
-            if is_written {
-                self.remove_file(&id.to_string());
-            }
+            // There may be one also if the worker has failed after it.
+            self.remove_file(id);
             // A change that the job's state does not allow is left out: a job that was cancelled stays so.
             self.change(id, |job, now| {
                 let _ = match end {
@@ -290,8 +253,9 @@ impl ExportSupervisor {
             tracing::error!("the record of export `{id}` could not be stored: {error}");
             JobEnd::Failed("the job could not be recorded")
         })?;
+        let is_of_records = self.is_of_records(&job);
         if let Some(known) = self.jobs.get_mut(&id) {
-            known.rows = Some(rows);
+            known.rows = is_of_records.then_some(rows);
             known.status.send_replace(job);
         }
         Ok(())
@@ -336,7 +300,7 @@ impl ExportSupervisor {
             self.count(id);
         }
         if was_done {
-            self.remove_file(&id.to_string());
+            self.remove_file(id);
         }
         true
     }
@@ -371,22 +335,18 @@ impl ExportSupervisor {
         }
     }
 
-    /// Removes the files of jobs whose time is over, and forgets jobs that the registry has forgotten.
+    /// Removes files whose time is over, and forgets jobs that the registry has forgotten.
     pub(super) fn expire(&mut self) {
+        self.remove_files();
         let now = self.parts.clock.now_micros();
-        let expired = |job: &ExportJob| job.result().is_some_and(|result| result.expires_at <= now);
-        let ids: Vec<ExportJobId> =
-            self.jobs.iter().filter(|(_, job)| expired(&job.status.borrow())).map(|(id, _)| *id).collect();
-        // Nothing happens where the file is gone already.
-        ids.iter().for_each(|id| self.remove_file(&id.to_string()));
         let remembered: Vec<ExportJobId> = self.parts.registered.jobs(now).into_iter().map(|job| job.id).collect();
         self.jobs.retain(|id, job| remembered.contains(id) || !job.status.borrow().state().is_final());
     }
 }
 
 fn result(written: Written, expires_at: i64) -> ExportResult {
-    let Written { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, rows: _ } = written;
-    ExportResult { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, expires_at }
+    let Written { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, left_out, rows: _ } = written;
+    ExportResult { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, left_out, expires_at }
 }
 
 impl Actor for ExportSupervisor {

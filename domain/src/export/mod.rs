@@ -15,6 +15,7 @@ mod feasibility;
 mod search;
 
 mod differencing;
+mod left_out;
 
 mod aggregate;
 mod budget;
@@ -48,6 +49,7 @@ pub use job::{
     JobTransition,
 };
 pub use lattice::{KeyTranslation, Lattice, LatticeColumn, LatticeError, MAX_NODES, Node, NodePenalties};
+pub use left_out::{LeftOutClasses, class_fingerprint};
 pub use noise::{DiscreteGaussian, DiscreteLaplace, GaussianRange, RandomBits, rho_for_epsilon};
 pub use quasi_identifier::QuasiIdentifier;
 pub use request::{ExportFilter, ExportMode, ExportRequest};

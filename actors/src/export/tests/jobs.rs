@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain::export::ExportStage;
+use domain::export::{COUNT_COLUMN, ExportProgress, ExportStage};
 use domain::port::journal::RowId;
-use domain::port::table::{ColumnType, TableFiles};
+use domain::port::table::{ColumnType, ColumnValues, TableFiles};
 use kernels::Cpu;
 
 use super::super::device::Device;
@@ -60,13 +60,41 @@ fn people_who_leave_while_the_file_is_written_are_not_in_it() {
     let ran = run(&columns, &tables, &request, &[], 3);
     let most = ran.progress.iter().map(|step| step.rows_written).max();
     assert!(most > Some(0) && most <= Some(all.len() as u64), "attempts do not add up: {most:?}");
+    assert!(ran.progress.iter().map(ExportProgress::percent).is_sorted(), "the percentage falls");
     let last = *ran.progress.last().expect("progress");
     let end = ran.written();
     assert_eq!((last.rows_written, last.rows_suppressed), (end.rows_written, end.rows_suppressed));
     assert_eq!(tables.written.load(Ordering::Relaxed), 3, "written in the third attempt");
     assert_eq!(table(&tables).check().rows, end.rows_written);
-    assert!(end.rows_written <= (all.len() - leaving.len()) as u64);
-    assert_eq!(end.rows_written + end.rows_suppressed, all.len() as u64);
+    assert_eq!(
+        end.rows_written + end.rows_suppressed,
+        (all.len() - leaving.len()) as u64,
+        "nobody counts who has left"
+    );
+}
+
+#[test]
+fn people_who_leave_while_an_aggregate_is_written_are_not_counted() {
+    let columns = Arc::new(columns());
+    let all = taking_part(&columns);
+    let leaving: Vec<RowId> = all.iter().copied().step_by(2).collect();
+    let when_written: Hook = {
+        let (columns, leaving) = (columns.clone(), leaving.clone());
+        Arc::new(move |_| leaving.iter().for_each(|row| erase(&columns, *row)))
+    };
+    let tables = MemoryTables { when_written: Some(when_written), ..MemoryTables::default() };
+    let request = request(r#"{"mode": "aggregate", "k": 5, "epsilon": 2, "columns": ["gender"]}"#);
+    let ran = run(&columns, &tables, &request, &[], 3);
+    assert!(ran.progress.iter().map(ExportProgress::percent).is_sorted(), "the percentage falls");
+    let end = ran.written();
+    assert_eq!(tables.written.load(Ordering::Relaxed), 2, "written anew");
+    assert!(!leaving.iter().any(|row| end.rows.has(*row)));
+    let file = table(&tables);
+    let place = file.schema.columns.iter().position(|column| column.name == COUNT_COLUMN).expect("counts");
+    let ColumnValues::Integers(counts) = &file.batches[0][place] else { panic!("integers") };
+    let counted: i64 = counts.iter().flatten().sum();
+    let rest = (all.len() - leaving.len()) as i64;
+    assert!((counted - rest).abs() < 60, "{counted} of {rest} people, and noise");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 
 use domain::export::{ExportBackend, ExportJob, ExportJobId, JobState};
 use domain::port::clock::Clock;
@@ -161,6 +162,21 @@ fn a_panic_of_the_worker_ends_its_job_and_no_other() {
         assert!(reason.contains("a fault of the server"), "{reason}");
         assert_eq!(ended(&exports, second).await.state(), JobState::Done);
         assert_eq!(process.tables.names().expect("lists"), [second.to_string()]);
+        exports.stop();
+    });
+}
+
+#[test]
+fn a_job_that_is_refused_at_once_ends_as_late_as_any_other_refused_job() {
+    system(async {
+        let mut process = Process::new(None);
+        let exports = process.start();
+        let begun = Instant::now();
+        let refused = begin_as(&exports, r#"{"k": 1000000}"#).await.expect("accepted");
+        let next = begin(&exports).await;
+        assert_eq!(ended(&exports, refused).await.state(), JobState::Failed);
+        assert!(begun.elapsed() >= Duration::from_secs(4), "{:?}", begun.elapsed());
+        assert_eq!(ended(&exports, next).await.state(), JobState::Done);
         exports.stop();
     });
 }

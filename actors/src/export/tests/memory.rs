@@ -29,6 +29,8 @@ pub(super) struct MemoryTables {
     pub(super) when_written: Option<Hook>,
     pub(super) begun: AtomicUsize,
     pub(super) written: Arc<AtomicUsize>,
+    /// How many of the next removals fail.
+    pub(super) failing_removals: AtomicUsize,
 }
 
 struct MemoryWriter {
@@ -84,6 +86,10 @@ impl TableFiles for MemoryTables {
     }
 
     fn remove(&self, name: &str) -> Result<(), TableError> {
+        let fails = |left: usize| left.checked_sub(1);
+        if self.failing_removals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fails).is_ok() {
+            return Err(TableError::Unavailable { doing: "removed", source: "a test".into() });
+        }
         self.tables.lock().remove(name);
         Ok(())
     }
@@ -130,10 +136,13 @@ pub(super) struct MemoryRegistry {
     entries: Mutex<Entries>,
     /// Whether nothing can be written.
     pub(super) fails: AtomicBool,
+    /// How often something was written.
+    pub(super) writes: AtomicUsize,
 }
 
 impl MemoryRegistry {
     fn write(&self) -> Result<(), RegistryError> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
         let fails = self.fails.load(Ordering::Relaxed);
         if fails { Err(RegistryError::Unavailable { source: "a full disk".into() }) } else { Ok(()) }
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use domain::export::{BudgetEntry, ExportBackend, ExportJob, ExportJobId, JobState};
+use domain::export::{BudgetEntry, ExportBackend, ExportJob, ExportJobId, Hierarchy, JobState};
 use domain::port::clock::{Clock, Entropy};
 use domain::port::journal::RowId;
 use domain::port::registry::{Registry, RegistryKind};
@@ -15,13 +15,18 @@ use super::super::job_context::JobEnd;
 use super::super::refusal::StartRefusal;
 use super::super::registered::RegisteredExports;
 use super::super::run::Written;
-use super::super::supervisor::{ExportSupervisor, SupervisorParts};
+use super::super::supervisor::{ExportSupervisor, ParseRequest, SupervisorParts};
 use super::super::worker::{Report, WorkItem};
-use super::fixture::{Mixed, NOW, parse, request, rules};
+use super::fixture::{Mixed, NOW, erase, fill, parse, request, rules};
 use super::memory::{MemoryRegistry, MemoryTables};
+use crate::columns::ColumnStore;
 
 const HOUR: i64 = 3_600 * 1_000_000;
 const OWNER: &str = "adm:analyst";
+const FEW_PEOPLE: u32 = 20;
+/// Somebody who takes part, and whose row is in the files of the tests.
+const ROW: RowId = RowId(7);
+const OTHER_ROW: RowId = RowId(8);
 
 struct TestClock(AtomicI64);
 
@@ -33,6 +38,7 @@ impl Clock for TestClock {
 
 /// What outlives a supervisor.
 struct Disk {
+    columns: Arc<ColumnStore>,
     registry: Arc<MemoryRegistry>,
     tables: Arc<MemoryTables>,
     clock: Arc<TestClock>,
@@ -48,7 +54,11 @@ struct Started {
 
 impl Disk {
     fn new() -> Self {
+        let columns = ColumnStore::default();
+        fill(&columns, FEW_PEOPLE);
+        assert!(columns.row(ROW).is_opted_in(), "the population has changed");
         Self {
+            columns: Arc::new(columns),
             registry: Arc::default(),
             tables: Arc::default(),
             clock: Arc::new(TestClock(AtomicI64::new(NOW))),
@@ -62,14 +72,20 @@ impl Disk {
 
     /// Starts a supervisor, as the process does.
     fn start(&self) -> Started {
+        self.start_with(Box::new(parse))
+    }
+
+    /// Starts a supervisor that reads earlier requests in this way.
+    fn start_with(&self, parse_earlier: ParseRequest) -> Started {
         let (work, items) = channel();
         let parts = SupervisorParts {
+            columns: self.columns.clone(),
             registered: RegisteredExports::new(self.registry.clone()),
             tables: self.tables.clone(),
             clock: self.clock.clone(),
             rules: Arc::new(rules()),
             parse: Box::new(parse),
-            parse_earlier: Box::new(parse),
+            parse_earlier,
             max_queued: 2,
             keep: Duration::from_secs(24 * 3_600),
             work,
@@ -125,9 +141,22 @@ impl Started {
 }
 
 fn written() -> Result<Written, JobEnd> {
-    let levels = serde_json::Map::new();
-    let (information_loss_ppm, rows) = (Some(0), [RowId(7)].into_iter().collect());
-    Ok(Written { bytes: 1, rows_written: 20, rows_suppressed: 0, information_loss_ppm, levels, rows })
+    written_at(|hierarchy| hierarchy.levels()[0].name.clone())
+}
+
+/// Returns a file with all columns and these levels.
+fn written_at(level: impl Fn(&Hierarchy) -> String) -> Result<Written, JobEnd> {
+    let rules = rules();
+    let level = |hierarchy: &Hierarchy| (hierarchy.quasi_identifier().name().to_owned(), level(hierarchy).into());
+    Ok(Written {
+        bytes: 1,
+        rows_written: 20,
+        rows_suppressed: 0,
+        information_loss_ppm: Some(0),
+        levels: rules.hierarchies.iter().map(level).collect(),
+        left_out: Vec::new(),
+        rows: [ROW].into_iter().collect(),
+    })
 }
 
 const AGGREGATE: &str = r#"{"mode": "aggregate", "epsilon": 2, "columns": ["gender"]}"#;
@@ -207,7 +236,7 @@ fn a_file_is_removed_when_its_time_is_over_and_its_job_counts_for_30_days_more()
     assert!(started.supervisor.watch(id, OWNER).is_none(), "it is forgotten");
 }
 
-/// Makes the file of a job, whose row is 7.
+/// Makes the file of a job, whose row is [`ROW`].
 fn make(disk: &Disk, started: &mut Started, text: &str) -> ExportJobId {
     let id = started.begin(text);
     started.take(id);
@@ -222,23 +251,23 @@ fn files_with_the_row_of_an_erased_user_are_deleted_and_others_stay() {
     let disk = Disk::new();
     let mut started = disk.start();
     let id = make(&disk, &mut started, "{}");
-    started.supervisor.forget(RowId(8)).expect("nothing to delete");
+    started.supervisor.forget(OTHER_ROW).expect("nothing to delete");
     assert_eq!(disk.tables.names().expect("lists"), [id.to_string()]);
-    started.supervisor.forget(RowId(7)).expect("deleted");
+    started.supervisor.forget(ROW).expect("deleted");
     assert!(disk.tables.names().expect("lists").is_empty());
     assert_eq!(started.job(id).result().map(|result| result.expires_at), Some(NOW));
-    started.supervisor.forget(RowId(7)).expect("deleted before");
+    started.supervisor.forget(ROW).expect("deleted before");
     // Of files of an earlier run it is not known whose rows they have; aggregates have none.
     make(&disk, &mut started, "{}");
     let aggregate = make(&disk, &mut started, AGGREGATE);
     let mut started = disk.start();
-    started.supervisor.forget(RowId(8)).expect("deleted");
+    started.supervisor.forget(OTHER_ROW).expect("deleted");
     assert_eq!(disk.tables.names().expect("lists"), [aggregate.to_string()]);
 }
 
 #[test]
 fn a_file_is_not_handed_out_if_somebody_in_it_was_erased_when_it_was_complete() {
-    for (row, state) in [(RowId(7), JobState::Failed), (RowId(8), JobState::Done)] {
+    for (row, state) in [(ROW, JobState::Failed), (OTHER_ROW, JobState::Done)] {
         let disk = Disk::new();
         let mut started = disk.start();
         let id = started.begin("{}");
@@ -250,6 +279,110 @@ fn a_file_is_not_handed_out_if_somebody_in_it_was_erased_when_it_was_complete() 
         assert_eq!(disk.tables.names().expect("lists").is_empty(), state == JobState::Failed);
         // The next job begins without what was noted.
         make(&disk, &mut started, "{}");
+    }
+}
+
+#[test]
+fn a_file_is_not_handed_out_if_somebody_in_it_takes_part_no_longer_when_it_is_complete() {
+    for text in ["{}", AGGREGATE] {
+        let disk = Disk::new();
+        let mut started = disk.start();
+        let id = started.begin(text);
+        started.take(id);
+        disk.tables.add(&id.to_string());
+        // The row goes, and nobody was erased.
+        erase(&disk.columns, ROW);
+        started.end(id, written());
+        assert_eq!(started.job(id).state(), JobState::Failed, "{text}");
+        assert!(disk.tables.names().expect("lists").is_empty());
+    }
+}
+
+#[test]
+fn a_file_that_could_not_be_removed_is_removed_later() {
+    let disk = Disk::new();
+    let mut started = disk.start();
+    let id = started.begin("{}");
+    started.take(id);
+    disk.tables.add(&id.to_string());
+    started.supervisor.expire();
+    assert_eq!(disk.tables.names().expect("lists").len(), 1, "it may be handed out yet");
+    assert!(started.supervisor.cancel(id, OWNER));
+    disk.tables.failing_removals.store(1, Ordering::Relaxed);
+    started.end(id, written());
+    assert_eq!((started.job(id).state(), disk.tables.names().expect("lists").len()), (JobState::Cancelled, 1));
+    started.supervisor.expire();
+    assert!(disk.tables.names().expect("lists").is_empty());
+}
+
+#[test]
+fn an_erasure_changes_no_job_whose_file_is_gone_and_no_job_is_remembered_longer_for_it() {
+    let disk = Disk::new();
+    let mut started = disk.start();
+    let [first, second] = ["{}", "{}"].map(|text| make(&disk, &mut started, text));
+    let remembered_until =
+        |id: ExportJobId| disk.registry.get(RegistryKind::EXPORT_JOB, id.as_bytes(), NOW).expect("stored").expires_at;
+    let until = remembered_until(first);
+    disk.pass(HOUR);
+    assert!(started.supervisor.cancel(first, OWNER));
+    assert_eq!(remembered_until(first), until, "it counts from the end of the job");
+    disk.pass(24 * HOUR);
+    started.supervisor.expire();
+    for id in [first, second] {
+        assert!(started.supervisor.jobs[&id].rows.is_none(), "whose rows they were is forgotten with the files");
+    }
+    for mut started in [started, disk.start()] {
+        let writes = disk.registry.writes.load(Ordering::Relaxed);
+        started.supervisor.forget(ROW).expect("nothing to delete");
+        assert_eq!(disk.registry.writes.load(Ordering::Relaxed), writes);
+    }
+}
+
+#[test]
+fn copies_of_an_export_push_no_other_one_out_of_the_comparison() {
+    let disk = Disk::new();
+    let mut started = disk.start();
+    let other = make(&disk, &mut started, r#"{"k": 5, "filter": {"min_completeness": 40}}"#);
+    for number in 0..40 {
+        disk.pass(1);
+        let format = ["parquet", "arrow", "ndjson"][number % 3];
+        make(&disk, &mut started, &format!(r#"{{"k": 5, "format": "{format}"}}"#));
+    }
+    let new = started.begin("{}");
+    let compared = started.take(new).earlier;
+    assert_eq!(compared.len(), 2);
+    assert_eq!(
+        Some(compared[1].request.filter.clone()),
+        parse(&started.job(other).request).map(|request| request.filter)
+    );
+}
+
+#[test]
+fn no_export_is_made_that_cannot_be_compared_with_an_earlier_one() {
+    let unknown_level = || written_at(|_| "a level that was renamed".to_owned());
+    let no_levels = || written().map(|written| Written { levels: Default::default(), ..written });
+    let cases: [(Result<Written, JobEnd>, bool); 4] =
+        [(written(), true), (written(), false), (unknown_level(), true), (no_levels(), true)];
+    for (case, (earlier, is_readable)) in cases.into_iter().enumerate() {
+        let disk = Disk::new();
+        let mut started = disk.start();
+        let id = started.begin(r#"{"filter": {"state": "goa"}}"#);
+        started.take(id);
+        started.end(id, earlier);
+        let parse_earlier: ParseRequest = if is_readable { Box::new(parse) } else { Box::new(|_| None) };
+        let mut started = disk.start_with(parse_earlier);
+        let new = started.begin("{}");
+        let expected = if case == 0 { JobState::Queued } else { JobState::Failed };
+        assert_eq!(started.job(new).state(), expected, "case {case}");
+        if case == 0 {
+            started.take(new);
+            continue;
+        }
+        let reason = started.job(new).to_json(NOW)["error"].as_str().expect("a reason").to_owned();
+        assert!(reason.contains("cannot be compared"), "{reason}");
+        // Aggregates are not compared.
+        let aggregate = started.begin(AGGREGATE);
+        started.take(aggregate);
     }
 }
 

@@ -12,6 +12,7 @@ pub use record::InvalidJobRecord;
 
 use serde_json::{Map, Value, json};
 
+use super::LeftOutClasses;
 use crate::day::format_instant;
 use crate::named_enum;
 
@@ -66,6 +67,8 @@ pub struct ExportResult {
     pub information_loss_ppm: Option<u64>,
     /// The name of the level of each quasi-identifier, as [`level_names`](super::level_names) gives them.
     pub levels: Map<String, Value>,
+    /// What was left out because of earlier exports.
+    pub left_out: Vec<LeftOutClasses>,
     /// When the file is deleted, in microseconds since the Unix epoch.
     pub expires_at: i64,
 }
@@ -137,6 +140,12 @@ impl ExportJob {
         self.backend
     }
 
+    /// Returns when the job ended; `None` before.
+    #[must_use]
+    pub const fn ended_at(&self) -> Option<i64> {
+        self.ended_at
+    }
+
     /// Returns what the export is, once it is done.
     #[must_use]
     pub const fn result(&self) -> Option<&ExportResult> {
@@ -171,13 +180,15 @@ impl ExportJob {
         Ok(())
     }
 
-    /// Ends the job without a file. `reason` is shown to callers and must repeat no value of a profile.
+    /// Ends the job without a file. `reason` is shown to callers and must repeat no value of a profile. Of the progress only the
+    /// rows that were scanned stay, which are those of everybody: how far a job came would show why it was refused.
     ///
     /// # Errors
     /// The job has ended.
     pub fn fail(&mut self, reason: impl Into<String>, now: i64) -> Result<(), JobTransition> {
         self.go(JobState::Failed, &[JobState::Queued, JobState::Running])?;
         (self.failure, self.ended_at) = (Some(reason.into()), Some(now));
+        self.progress = ExportProgress { rows_scanned: self.progress.rows_scanned, ..ExportProgress::default() };
         Ok(())
     }
 
@@ -260,9 +271,13 @@ impl ExportJob {
         }
     }
 
-    /// Returns the seconds that the rest will take if it goes on as before; `None` before anything is done.
+    /// Returns the seconds that the rest will take if it goes on as before; `None` before anything is done, and in a stage of
+    /// which it is not known how much there is to do.
     #[must_use]
     pub fn eta_seconds(&self, now: i64) -> Option<u64> {
+        if self.progress.steps == 0 {
+            return None;
+        }
         let so_far = u64::try_from(now.saturating_sub(self.started_at?)).ok()?;
         let done = u64::from(self.percent());
         let rest = (u128::from(so_far) * u128::from(100 - done)).checked_div(done.into())?;

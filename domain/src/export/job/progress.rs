@@ -3,20 +3,19 @@
 use crate::named_enum;
 
 named_enum! {
-    /// The stage of a job that runs, in order.
+    /// The stage of a job that runs, in order. Callers see it.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
     pub enum ExportStage {
         /// Rows are copied from the columns.
         #[default]
         Scanning => "scanning",
-        /// Pseudonyms are computed.
-        Pseudonyms => "pseudonyms",
-        /// Classes, or statistics of groups, are counted.
+        /// Of aggregates: statistics of groups are computed.
         Grouping => "grouping",
-        /// Levels of generalisation are searched, or noise is added.
+        /// Of aggregates: noise is added. Of records: everything that can lead to a refusal, in one stage, so that callers
+        /// cannot see how far a refused job has come: classes are counted, levels searched, and earlier exports compared.
         Searching => "searching",
-        /// Earlier exports are compared.
-        Comparing => "comparing",
+        /// Of records, whose levels are found: pseudonyms are computed.
+        Pseudonyms => "pseudonyms",
         /// The file is written.
         Writing => "writing",
     }
@@ -44,11 +43,10 @@ impl ExportStage {
     const fn begins_at(self) -> u64 {
         match self {
             Self::Scanning => 0,
-            Self::Pseudonyms => 15,
-            Self::Grouping => 25,
-            Self::Searching => 35,
-            Self::Comparing => 55,
-            Self::Writing => 60,
+            Self::Grouping => 5,
+            Self::Searching => 15,
+            Self::Pseudonyms => 55,
+            Self::Writing => 65,
         }
     }
 

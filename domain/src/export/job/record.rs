@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ExportBackend, ExportJob, ExportJobId, ExportProgress, ExportResult, ExportStage, JobState};
+use super::{
+    ExportBackend, ExportJob, ExportJobId, ExportProgress, ExportResult, ExportStage, JobState, LeftOutClasses,
+};
 
 /// The form of the record.
 const FORM: u8 = 1;
@@ -44,6 +46,9 @@ struct ResultRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     information_loss_ppm: Option<u64>,
     levels: Map<String, Value>,
+    /// Levels and fingerprints of classes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<(Map<String, Value>, Vec<u64>)>,
     expires_at: i64,
 }
 
@@ -77,7 +82,8 @@ impl ExportJob {
     pub fn from_record(id: ExportJobId, bytes: &[u8]) -> Result<Self, InvalidJobRecord> {
         let record: JobRecord = serde_json::from_slice(bytes).map_err(|_| InvalidJobRecord)?;
         let (stage, [steps_done, steps, rows_scanned, rows_written, rows_suppressed]) = record.progress;
-        let stage = ExportStage::parse(&stage).ok_or(InvalidJobRecord)?;
+        // A stage of another release is as good as none: the job does not run any more.
+        let stage = ExportStage::parse(&stage).unwrap_or_default();
         let backend = record.backend.map(|name| ExportBackend::parse(&name).ok_or(InvalidJobRecord)).transpose()?;
         if record.form != FORM {
             return Err(InvalidJobRecord);
@@ -100,14 +106,18 @@ impl ExportJob {
 
 impl From<ExportResult> for ResultRecord {
     fn from(result: ExportResult) -> Self {
-        let ExportResult { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, expires_at } = result;
-        Self { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, expires_at }
+        let ExportResult { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, left_out, expires_at } =
+            result;
+        let left_out = left_out.into_iter().map(|LeftOutClasses { levels, classes }| (levels, classes)).collect();
+        Self { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, left_out, expires_at }
     }
 }
 
 impl From<ResultRecord> for ExportResult {
     fn from(record: ResultRecord) -> Self {
-        let ResultRecord { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, expires_at } = record;
-        Self { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, expires_at }
+        let ResultRecord { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, left_out, expires_at } =
+            record;
+        let left_out = left_out.into_iter().map(|(levels, classes)| LeftOutClasses { levels, classes }).collect();
+        Self { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, left_out, expires_at }
     }
 }

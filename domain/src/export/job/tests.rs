@@ -16,6 +16,10 @@ fn result() -> ExportResult {
         rows_suppressed: 5,
         information_loss_ppm: Some(123_456),
         levels: Map::from_iter([("place".to_owned(), json!("state"))]),
+        left_out: vec![LeftOutClasses {
+            levels: Map::from_iter([("place".to_owned(), json!("region"))]),
+            classes: vec![3, u64::MAX],
+        }],
         expires_at: 86_400 * SECOND,
     }
 }
@@ -95,8 +99,8 @@ fn the_status_has_what_the_state_gives() {
     assert_eq!(
         jobs[1].to_json(82 * SECOND),
         json!({
-            "job_id": "exp_07070707070707070707070707070707", "state": "running", "stage": "writing", "percent": 80,
-            "eta_seconds": 20, "backend": "cuda", "created_at": "1970-01-01T00:00:00Z",
+            "job_id": "exp_07070707070707070707070707070707", "state": "running", "stage": "writing", "percent": 82,
+            "eta_seconds": 18, "backend": "cuda", "created_at": "1970-01-01T00:00:00Z",
             "started_at": "1970-01-01T00:00:02Z", "request": {"mode": "records"},
             "rows_scanned": 100, "rows_written": 0, "rows_suppressed": 0,
         })
@@ -125,4 +129,30 @@ fn the_percentage_never_falls_from_a_stage_to_the_next() {
         assert!(progress(stage, 0, 0).percent() <= last, "steps that are not known");
     }
     assert_eq!((job().percent(), job().eta_seconds(9)), (0, None));
+}
+
+#[test]
+fn a_failed_job_looks_the_same_however_far_it_came() {
+    let failed_in = |stage, steps_done| {
+        let mut job = job();
+        job.start(ExportBackend::Cpu, SECOND).expect("queued");
+        job.advance(progress(stage, steps_done, 10), ExportBackend::Cpu);
+        job.fail("refused", 2 * SECOND).expect("running");
+        (job.to_json(3 * SECOND), job.to_record())
+    };
+    let first = failed_in(ExportStage::Scanning, 0);
+    assert_eq!((&first.0["percent"], &first.0["rows_scanned"]), (&json!(0), &json!(100)));
+    for stage in ExportStage::ALL {
+        assert_eq!(failed_in(stage, 7), first, "{}", stage.name());
+    }
+}
+
+#[test]
+fn what_is_left_is_not_guessed_while_the_steps_of_a_stage_are_not_known() {
+    let mut job = job();
+    job.start(ExportBackend::Cpu, SECOND).expect("queued");
+    job.advance(progress(ExportStage::Searching, 3, 0), ExportBackend::Cpu);
+    assert_eq!((job.percent(), job.eta_seconds(90 * SECOND)), (15, None));
+    job.advance(progress(ExportStage::Searching, 3, 4), ExportBackend::Cpu);
+    assert_eq!((job.percent(), job.eta_seconds(46 * SECOND)), (45, Some(55)));
 }

@@ -1,6 +1,6 @@
 //! Information loss in fixed point.
 
-use crate::export::{ClassTable, Lattice, PENALTY_UNIT};
+use crate::export::{ClassTable, Lattice, Node, PENALTY_UNIT};
 
 /// How much information an export loses, from nothing to everything.
 ///
@@ -18,6 +18,19 @@ pub struct InformationLoss {
 impl InformationLoss {
     pub(super) const fn new(units: u64, rows: u64, columns: usize) -> Self {
         Self { units, values: rows * columns as u64 }
+    }
+
+    /// Returns the loss of an export at a node, from the keys at that node of the rows that are written and the number of rows
+    /// that are left out.
+    #[must_use]
+    pub fn from_rows(lattice: &Lattice, node: &Node, written: impl Iterator<Item = u64>, left_out: u64) -> Self {
+        let (columns, penalties) = (lattice.columns().len(), lattice.penalties(node));
+        let mut loss = Self::new(left_out * columns as u64 * u64::from(PENALTY_UNIT), left_out, columns);
+        for key in written {
+            loss.units += penalties.sum(key);
+            loss.values += columns as u64;
+        }
+        loss
     }
 
     /// Returns the sum of the penalties of all values, in units of [`PENALTY_UNIT`].

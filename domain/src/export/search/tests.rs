@@ -78,6 +78,12 @@ fn the_result_reaches_k_and_l_and_no_node_loses_less() {
                     (naive.suppressed, rows.len() as u64),
                     "seed {seed}"
                 );
+                let classes = source.table(&outcome.node).classes(&layout);
+                let written = classes.filter(|class| requirement.is_met_by(class.size, class.distinct));
+                let written: Vec<u64> =
+                    written.flat_map(|class| std::iter::repeat_n(class.key, class.size as usize)).collect();
+                let loss = InformationLoss::from_rows(&lattice, &node, written.into_iter(), outcome.suppressed_rows);
+                assert_eq!(loss, outcome.loss, "seed {seed}");
                 assert!(outcome.loss.parts_per_million() <= u64::from(PENALTY_UNIT), "seed {seed}");
                 found += 1;
                 with_suppression += u32::from(outcome.suppressed_rows > 0);
