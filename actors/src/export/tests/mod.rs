@@ -6,4 +6,5 @@ mod fixture;
 mod jobs;
 mod live;
 mod memory;
+mod statistics;
 mod supervisor;
