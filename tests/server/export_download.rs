@@ -15,7 +15,7 @@ use crate::test_server::{PROGRAM, TestServer, print_figure, profile_path, start_
 use crate::token::{Token, now};
 
 /// Returns an analyst whose second factor is so many seconds old.
-fn exporter_since(seconds: i64) -> Token {
+fn exporter_since(seconds: u64) -> Token {
     exporter().with("auth_time", now() - seconds)
 }
 
