@@ -49,6 +49,7 @@ mod history_lane;
 mod load;
 mod load_queue;
 mod roster;
+mod row_set;
 mod services;
 mod shard_event;
 pub mod snapshots;

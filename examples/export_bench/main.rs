@@ -130,7 +130,7 @@ async fn measure(people: u64, format: TableFormat, kept: Option<&Path>) -> Resul
 
 /// Counts the classes of a file's quasi-identifiers and the values of its sensitive columns, as a job does.
 fn count_classes(file: &Path, format: TableFormat) -> Result<(), Box<dyn Error>> {
-    let table = store::table::read_table(file, format)?;
+    let table = store::table::read_table(file, format, &[])?;
     let claims = ExportClaims::from_metadata(&table.metadata)?;
     // A missing word is a value like another.
     let codes = |name: &String| -> Vec<u32> {
@@ -228,7 +228,7 @@ fn write_alone(
     let file = exports.open(job.id)?.ok_or("the file is gone")?;
     let path = directory.join("read");
     std::fs::write(&path, file.read(0, file.length() as usize)?)?;
-    let read = store::table::read_table(&path, format)?;
+    let read = store::table::read_table(&path, format, &[])?;
     let mut columns = Vec::new();
     let mut batches: Vec<Vec<ColumnValues>> = Vec::new();
     let rows = read.rows;

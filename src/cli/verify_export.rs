@@ -1,18 +1,18 @@
 //! `verify-export`: checks the file of an export offline.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use domain::export::{ExportClaims, WordsOfColumn};
+use domain::export::{COUNT_COLUMN, ExportClaims, ExportMode, FileContent, WordsOfColumn};
 use domain::port::table::TableFormat;
 use serde_json::json;
 use store::table::read_table;
 
 use super::output::print_line;
 
-/// Counts the classes of an export anew, from the file alone, and fails if k or l do not hold.
+/// Counts the classes of an export anew, from the file alone, and fails if k or l do not hold. The groups of an aggregate must
+/// have a `count` of at least k.
 #[derive(Args)]
 #[command(after_help = "Examples:
   profile-server verify-export exp_4kXw.parquet
@@ -36,26 +36,32 @@ pub(super) fn run(arguments: &VerifyExportArguments) -> anyhow::Result<()> {
     let format = arguments.format.or_else(by_extension);
     let format =
         format.ok_or_else(|| anyhow!("the format of `{}` is not known: name it with `--format`", file.display()))?;
-    let table = read_table(file, format)
+    let table = read_table(file, format, &[COUNT_COLUMN])
         .with_context(|| format!("`{}` is not a whole {} file", file.display(), format.name()))?;
     let claims = ExportClaims::from_metadata(&table.metadata)?;
     let words = table
         .words
         .iter()
         .map(|(name, column)| (name.clone(), WordsOfColumn { words: &column.words, codes: &column.codes }));
-    let words: BTreeMap<_, _> = words.collect();
-    let report = claims.check(&table.columns, &words, table.rows as u64)?;
+    let counts = table.integers.get(COUNT_COLUMN).map(Vec::as_slice);
+    let (columns, rows) = (&table.columns[..], table.rows as u64);
+    let report = claims.check(&FileContent { columns, words: words.collect(), counts, rows })?;
     let mut answer = json!({
         "job_id": claims.job_id,
         "mode": claims.mode.name(),
         "rows": report.rows,
         "k": claims.k,
     });
-    if report.classes > 0 && report.smallest_class > 0 {
-        answer["l"] = json!(claims.l);
-        answer["classes"] = json!(report.classes);
-        answer["smallest_class"] = json!(report.smallest_class);
-        answer["least_distinct"] = json!(report.least_distinct);
+    match claims.mode {
+        _ if report.rows == 0 => {}
+        ExportMode::Records => {
+            answer["l"] = json!(claims.l);
+            answer["classes"] = json!(report.classes);
+            answer["smallest_class"] = json!(report.smallest_class);
+            answer["least_distinct"] = json!(report.least_distinct);
+        }
+        // Its `count`, which has noise.
+        ExportMode::Aggregate => answer["smallest_group"] = json!(report.smallest_class),
     }
     print_line(&answer.to_string())?;
     Ok(())

@@ -164,7 +164,7 @@ impl Engine {
         self.user_key(slot, generation).map_err(|fault| fault.into_damage(slot))
     }
 
-    /// Returns the data key of a user's generation.
+    /// Returns the data key of a user's generation, or of a table, which may have been destroyed.
     pub(crate) fn user_key(&self, slot: u32, generation: u32) -> Result<SecretKey, KeyFault> {
         self.keyring.data_key(slot, generation).map_err(key_fault)
     }

@@ -13,14 +13,14 @@ use crate::test_server::{PROGRAM, TestServer, eventually, start_on, start_server
 use crate::token::{Token, now};
 
 /// People of the tests. Most of them take part in analytics.
-const PEOPLE: u64 = 3_000;
+pub(crate) const PEOPLE: u64 = 3_000;
 
-fn exporter() -> Token {
+pub(crate) fn exporter() -> Token {
     Token::new("admin", "adm:analyst", "export").with("amr", json!(["mfa"])).with("auth_time", now())
 }
 
 /// Posts the history of a generated population.
-fn load(server: &TestServer, people: u64) {
+pub(crate) fn load(server: &TestServer, people: u64) {
     let population = Population::new(PopulationOptions { users: people, ..PopulationOptions::default() });
     let mut feeds: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
     for person in 0..people {
@@ -36,7 +36,7 @@ fn load(server: &TestServer, people: u64) {
     }
 }
 
-fn start(server: &TestServer, request: &Value) -> Response {
+pub(crate) fn start(server: &TestServer, request: &Value) -> Response {
     let token = server.sign(exporter());
     let request = Request::new("POST", "/api/v2/profiles/bulk-export")
         .bearer(&token)
@@ -46,7 +46,7 @@ fn start(server: &TestServer, request: &Value) -> Response {
 
 /// Starts a job and waits for its end. Returns its id and its status.
 #[track_caller]
-fn export(server: &TestServer, request: &Value) -> (String, Value) {
+pub(crate) fn export(server: &TestServer, request: &Value) -> (String, Value) {
     let started = start(server, request);
     assert_eq!(started.status, 202, "{started:?}");
     let job = started.json()["job_id"].as_str().unwrap().to_owned();
@@ -59,7 +59,7 @@ fn export(server: &TestServer, request: &Value) -> (String, Value) {
     (job, status)
 }
 
-fn download(server: &TestServer, job: &str, range: Option<&str>) -> Response {
+pub(crate) fn download(server: &TestServer, job: &str, range: Option<&str>) -> Response {
     let token = server.sign(exporter());
     let request = Request::new("GET", format!("/api/v2/exports/{job}/download")).bearer(&token);
     server.send(range.into_iter().fold(request, |request, range| request.header("range", range)))
@@ -113,6 +113,17 @@ fn records_in_every_format_are_verified_from_the_file_alone() {
             let refused = Command::new(PROGRAM).arg("verify-export").arg(&path).output().unwrap();
             assert_eq!(refused.status.code(), Some(1));
             assert!(String::from_utf8_lossy(&refused.stderr).contains("a class has"), "{refused:?}");
+            // A file that claims to have no quasi-identifiers is one class, which is large enough for any k.
+            let meta: Value = serde_json::from_str(first).unwrap();
+            let listed = |name: &str| meta["_meta"]["metadata"][name].as_str().unwrap().to_owned();
+            let (quasi, sensitive) = (listed("quasi_identifiers"), listed("sensitive"));
+            let all = format!("{},{}", quasi.trim_end_matches(']'), sensitive.trim_start_matches('['));
+            let quoted = |list: &str| serde_json::to_string(list).unwrap();
+            let moved = text.replacen(&quoted(&sensitive), &quoted(&all), 1).replacen(&quoted(&quasi), "\"[]\"", 1);
+            std::fs::write(&path, moved).unwrap();
+            let refused = Command::new(PROGRAM).arg("verify-export").arg(&path).output().unwrap();
+            let message = String::from_utf8_lossy(&refused.stderr);
+            assert!(message.contains("does not name among the quasi-identifiers"), "{refused:?}");
         }
 
         let token = server.sign(exporter());
@@ -239,6 +250,13 @@ fn aggregates_have_noise_and_a_budget() {
     assert!((PEOPLE as i64 / 3..PEOPLE as i64 * 2).contains(&total), "{total}");
     let (path, verified) = verify(server.data_dir.path(), "aggregate.ndjson", text.as_bytes());
     assert!(verified.status.success(), "{}: {verified:?}", path.display());
+    let smallest = rows.iter().map(|row| row["count"].as_u64().unwrap()).min().unwrap();
+    let report: Value = serde_json::from_slice(&verified.stdout).unwrap();
+    assert_eq!((&report["k"], &report["smallest_group"]), (&json!(10), &json!(smallest)));
+    let lowered = text.replacen(&format!("\"count\":{smallest},"), "\"count\":9,", 1);
+    let (_, refused) = verify(server.data_dir.path(), "lowered.ndjson", lowered.as_bytes());
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && message.contains("a group has a `count`"), "{message}");
 
     for _ in 0..4 {
         assert_eq!(export(&server, &request).1["state"], "done");
@@ -251,6 +269,19 @@ fn aggregates_have_noise_and_a_budget() {
 }
 
 #[test]
+fn aggregates_need_no_columns() {
+    let server = start_server();
+    load(&server, 600);
+    let (job, status) = export(&server, &json!({"mode": "aggregate", "format": "ndjson", "epsilon": 1}));
+    assert_eq!(status["state"], "done", "{status}");
+    assert!(status["levels"].get("age_bracket").is_some() && status["levels"].get("income_bracket").is_none());
+    let text = String::from_utf8(download(&server, &job, None).body.to_vec()).unwrap();
+    assert!(text.contains("total_active_sum") && text.contains("overall_risk_count_"), "{text}");
+    let refused = start(&server, &json!({"mode": "aggregate", "epsilon": 1, "columns": ["district"]}));
+    assert_eq!((refused.status, &refused.json()["errors"][0]["pointer"]), (422, &json!("/columns/0")), "{refused:?}");
+}
+
+#[test]
 fn feasibility_names_the_levels_that_an_export_gets() {
     let server = start_server();
     load(&server, PEOPLE);
@@ -260,6 +291,12 @@ fn feasibility_names_the_levels_that_an_export_gets() {
     assert_eq!(status["levels"], feasible["levels"]);
     let none = server.get("/api/v2/exports/feasibility?k=100000", exporter()).json();
     assert_eq!((&none["feasible"], none.get("levels")), (&json!(false), None));
+    // Nothing in an answer tells whether one person has joined.
+    let members: Vec<&String> = feasible.as_object().unwrap().keys().collect();
+    assert_eq!(members, ["feasible", "k", "l", "levels", "rows"]);
+    assert_eq!(feasible["rows"].as_u64().unwrap() % 100, 0, "{feasible}");
+    assert_eq!(status["rows_scanned"].as_u64().unwrap() % 100, 0, "{status}");
+    assert_eq!(server.get("/api/v2/exports/feasibility?k=11", exporter()).json()["k"], 20);
     assert_eq!(server.get("/api/v2/exports/feasibility?k=4", exporter()).status, 400);
 }
 
@@ -305,29 +342,4 @@ fn an_export_and_every_look_at_it_are_in_the_audit_log_under_a_signed_head() {
         assert!(of(action).get("job_id").is_none());
     }
     assert!(head["size"].as_u64() >= of("export.start")["seq"].as_u64(), "signed before the export began: {head}");
-}
-
-#[test]
-fn the_command_writes_the_file() {
-    let server = start_server();
-    load(&server, 600);
-    let out = server.data_dir.path().join("people.parquet");
-    let command = |more: &[&str]| {
-        let mut command = Command::new(PROGRAM);
-        command
-            .arg("export")
-            .args(["--server", &server.listen.to_string(), "--token", &server.sign(exporter())])
-            .args(more);
-        command.output().unwrap()
-    };
-    let written = command(&["--out", out.to_str().unwrap(), "--columns", "gender,age_bracket", "--k", "5"]);
-    assert!(written.status.success(), "{written:?}");
-    let status: Value = serde_json::from_slice(&written.stdout).unwrap();
-    assert_eq!(status["bytes"].as_u64().unwrap(), out.metadata().unwrap().len());
-    let verified = Command::new(PROGRAM).arg("verify-export").arg(&out).output().unwrap();
-    assert!(verified.status.success(), "{verified:?}");
-    let refused = command(&["--out", out.to_str().unwrap(), "--k", "2"]);
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("/k"), "{refused:?}");
-    let dry = command(&["--dry-run", "--state", "bihar"]);
-    assert_eq!(String::from_utf8_lossy(&dry.stdout), "{\"filter\":{\"state\":\"bihar\"}}\n");
 }

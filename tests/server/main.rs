@@ -38,6 +38,7 @@ mod erasure;
 mod erasure_everywhere;
 mod events;
 mod export_data;
+mod export_download;
 mod exports;
 mod fairness;
 mod feeds;

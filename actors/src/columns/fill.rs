@@ -15,6 +15,7 @@ use domain::record::{self, DecodeError};
 use super::column_store::{ColumnStore, erased_row};
 use super::saved;
 use super::workers::{Interrupted, Pace, share};
+use crate::row_set::RowSet;
 
 /// Time before a fill that failed is tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -104,7 +105,7 @@ impl Filler {
         // The users with later frames are found first. A row that would be behind its user must stay empty: the next commit
         // would change a part of it, and it would count as newer than the state that the scan reads.
         let scan = self.store.scan(Some(saved.position())).map_err(Interrupted::Failed)?;
-        let later = RowSet::new(scan.rows());
+        let later: RowSet = scan.rows().iter().copied().collect();
         let pace = Pace { rests: false, stop };
         share(saved::row_pieces(saved), pace, |number| {
             let piece = saved.read(number as u32)?;
@@ -161,22 +162,4 @@ fn make_row(visited: VisitedUser, columns: &ColumnStore) -> Result<(RowId, Row),
     let made = catch_unwind(AssertUnwindSafe(make));
     let made = made.unwrap_or(Err(DecodeError::Unknown { what: "part of a state" }))?;
     Ok((row, made))
-}
-
-/// A set of rows, as bits.
-struct RowSet(Vec<u64>);
-
-impl RowSet {
-    fn new(rows: &[RowId]) -> Self {
-        let words = rows.iter().map(|row| row.0 as usize / 64 + 1).max().unwrap_or(0);
-        let mut bits = vec![0; words];
-        for RowId(row) in rows {
-            bits[*row as usize / 64] |= 1_u64 << (row % 64);
-        }
-        Self(bits)
-    }
-
-    fn has(&self, RowId(row): RowId) -> bool {
-        self.0.get(row as usize / 64).is_some_and(|word| word & 1_u64 << (row % 64) != 0)
-    }
 }

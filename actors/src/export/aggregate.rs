@@ -115,8 +115,9 @@ fn measures(run: &Run<'_>, rows: &ExportRows) -> Vec<(Measure, Vec<i64>)> {
     run.request.columns.iter().filter_map(measure).collect()
 }
 
-/// Returns the exact statistics of each group, computed on the device.
-fn exact(
+/// Returns the exact statistics of each group, computed on the device. A person changes them by at most the bounds of the
+/// measures, which the noise is made for.
+pub(super) fn exact(
     run: &Run<'_>,
     plan: &AggregatePlan,
     lattice: &Lattice,

@@ -98,7 +98,8 @@ impl Exports {
         let device = backend.reason.into();
         let is_stopping = Arc::<AtomicBool>::default();
         let pool = worker::pool(options.threads)?;
-        let feasibility = FeasibilityCounter::new(columns.clone(), rules.clone(), options.memory_bytes, pool.clone());
+        let asked = worker::pool(options.threads)?;
+        let feasibility = FeasibilityCounter::new(columns.clone(), rules.clone(), options.memory_bytes, asked);
         let feasibility = Arc::new(feasibility);
         let parts = WorkerParts {
             is_stopping: is_stopping.clone(),

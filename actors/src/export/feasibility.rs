@@ -30,8 +30,9 @@ pub(super) struct FeasibilityCounter {
     rules: Arc<ExportRules>,
     memory_bytes: u64,
     device: Device,
-    /// The threads of exports, which have a lower priority than those that serve requests.
-    pool: Arc<ThreadPool>,
+    /// Threads of a lower priority than those that serve requests, and not those of jobs: a question would wait for the job that
+    /// runs.
+    pool: ThreadPool,
     /// Locked for as long as one counts, so that others wait for its result.
     counted: Mutex<Option<Counted>>,
 }
@@ -44,12 +45,7 @@ struct Counted {
 }
 
 impl FeasibilityCounter {
-    pub(super) fn new(
-        columns: Arc<ColumnStore>,
-        rules: Arc<ExportRules>,
-        memory_bytes: u64,
-        pool: Arc<ThreadPool>,
-    ) -> Self {
+    pub(super) fn new(columns: Arc<ColumnStore>, rules: Arc<ExportRules>, memory_bytes: u64, pool: ThreadPool) -> Self {
         let cpu: Arc<dyn Backend> = Arc::new(Cpu::new());
         Self { columns, rules, memory_bytes, device: Device::new(cpu), pool, counted: Mutex::new(None) }
     }

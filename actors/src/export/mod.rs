@@ -32,12 +32,12 @@ mod messages;
 mod records;
 mod refusal;
 mod registered;
-mod row_set;
 mod rows;
 mod run;
 mod supervisor;
 mod worker;
 
+use crate::row_set;
 pub use exports::{ExportOptions, ExportPorts, Exports};
 pub use refusal::StartRefusal;
 pub use supervisor::ParseRequest;

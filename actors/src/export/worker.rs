@@ -58,19 +58,19 @@ pub(super) struct WorkerParts {
 }
 
 /// Starts the threads that compute exports, at a low priority.
-pub(super) fn pool(threads: usize) -> std::io::Result<Arc<ThreadPool>> {
+pub(super) fn pool(threads: usize) -> std::io::Result<ThreadPool> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|number| format!("export {number}"))
         .start_handler(|_| lower_priority())
         .build();
-    pool.map(Arc::new).map_err(std::io::Error::other)
+    pool.map_err(std::io::Error::other)
 }
 
 /// Starts the worker, which runs jobs on the threads of `pool`. It ends when the sender is dropped.
 pub(super) fn start(
     parts: WorkerParts,
-    pool: Arc<ThreadPool>,
+    pool: ThreadPool,
     reports: mpsc::Sender<Report>,
 ) -> std::io::Result<(Sender<WorkItem>, JoinHandle<()>)> {
     let (sender, items) = channel();

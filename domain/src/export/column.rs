@@ -20,7 +20,7 @@ pub enum ColumnRole {
 /// The type of a column's values. Values of all types but the first can be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {
-    /// 16 bytes in lower-case hexadecimal.
+    /// 32 bytes; in lines of JSON as lower-case hexadecimal digits.
     Pseudonym,
     /// One of few words, written with a dictionary.
     Word,

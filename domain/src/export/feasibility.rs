@@ -1,34 +1,53 @@
 //! What an export of everyone would need, from the classes at the finest node.
+//!
+//! The answer costs no budget and can be asked for again and again, also just before and just after one person decides. So it has
+//! no exact number of people, and none can be found by trying numbers ([ADR 0033]).
+//!
+//! [ADR 0033]: ../../../docs/adr/0033-anonymity-of-exports.md
 
 use serde_json::{Map, Value, json};
 
 use super::Lattice;
 use super::classes::RolledUpClasses;
-use super::search::{PrivacyRequirement, SearchOutcome, column_losses, search};
+use super::search::{PrivacyRequirement, column_losses, search};
+
+/// The numbers of people that answers tell apart: a k between two of them is taken as the greater one. With every k, a caller who
+/// tries them would find the size of the smallest class, and the number of all people, exactly.
+const STEPS: [u32; 17] =
+    [5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000];
+/// What numbers of people are rounded down to a multiple of.
+const UNIT: u64 = 100;
+
+/// Returns a number of people as callers may see it, rounded down to a multiple of 100.
+#[must_use]
+pub const fn coarse_count(people: u64) -> u64 {
+    people / UNIT * UNIT
+}
 
 /// What an export of all rows would need now.
 #[derive(Debug, Clone)]
 pub struct Feasibility {
-    /// What was asked for.
-    pub requirement: PrivacyRequirement,
-    /// The number of rows.
-    pub rows: u64,
-    /// The best node; `None` if no export is possible.
-    pub outcome: Option<SearchOutcome>,
-    /// The name of the level of each quasi-identifier at the best node.
-    levels: Map<String, Value>,
+    /// What the answer is for: at least what was asked for.
+    requirement: PrivacyRequirement,
+    /// The number of rows, rounded down.
+    rows: u64,
+    /// The name of the level of each quasi-identifier at the best node; `None` if no export is possible.
+    levels: Option<Map<String, Value>>,
 }
 
 impl Feasibility {
-    /// Computes what an export of the classes of `source` would need. `lattice` is that of the classes.
+    /// Computes what an export of the classes of `source` would need. `lattice` is that of the classes. The k is rounded up to
+    /// 5, 10, 20, 50 and so on.
     #[must_use]
-    pub fn of(lattice: &Lattice, mut source: RolledUpClasses<'_>, requirement: PrivacyRequirement) -> Self {
-        let rows = source.finest().rows();
+    pub fn of(lattice: &Lattice, mut source: RolledUpClasses<'_>, asked: PrivacyRequirement) -> Self {
+        let k = STEPS.into_iter().find(|step| *step >= asked.k).unwrap_or(u32::MAX);
+        let requirement = PrivacyRequirement { k, ..asked };
+        let rows = coarse_count(source.finest().rows());
         let losses = column_losses(lattice, source.finest());
         // The source cannot fail, so a search without a result says that there is none.
         let outcome = search(lattice, &losses, &requirement, &mut source).ok();
-        let levels = outcome.map(|outcome| level_names(lattice, &outcome.node)).unwrap_or_default();
-        Self { requirement, rows, outcome, levels }
+        let levels = outcome.map(|outcome| level_names(lattice, &outcome.node));
+        Self { requirement, rows, levels }
     }
 
     /// Returns the answer of the API.
@@ -38,13 +57,10 @@ impl Feasibility {
             "k": self.requirement.k,
             "l": self.requirement.l,
             "rows": self.rows,
-            "feasible": self.outcome.is_some(),
+            "feasible": self.levels.is_some(),
         });
-        if let Some(outcome) = &self.outcome {
-            answer["levels"] = Value::Object(self.levels.clone());
-            answer["rows_suppressed"] = json!(outcome.suppressed_rows);
-            answer["classes"] = json!(outcome.classes);
-            answer["information_loss_ppm"] = json!(outcome.loss.parts_per_million());
+        if let Some(levels) = &self.levels {
+            answer["levels"] = Value::Object(levels.clone());
         }
         answer
     }
@@ -78,6 +94,40 @@ mod tests {
         // Four genders are merged by "sixes" as by "any", which is a higher level.
         assert_eq!(answer["levels"], json!({"age_bracket": "exact", "gender": "sixes"}));
         let answer = Feasibility::of(&lattice, rows(9), requirement).to_json();
-        assert_eq!(answer, json!({"k": 10, "l": 2, "rows": 9, "feasible": false}));
+        assert_eq!(answer, json!({"k": 10, "l": 2, "rows": 0, "feasible": false}));
+    }
+
+    /// Returns the answers about so many people who are all alike, for every k from 5 to 400.
+    fn answers(lattice: &Lattice, people: u64) -> Vec<Value> {
+        let layout = SensitiveLayout::default();
+        let key = lattice.key_of_codes(&lattice.finest(), &[1, 1]);
+        let table = ClassTable::from_rows((0..people).map(|_| (key, 0)));
+        let answer = |k| {
+            let source = RolledUpClasses::new(lattice, &layout, table.clone());
+            Feasibility::of(lattice, source, PrivacyRequirement { k, l: 1, max_suppression_pct: 5 }).to_json()
+        };
+        (5..=400).map(answer).collect()
+    }
+
+    #[test]
+    fn trying_every_k_does_not_tell_whether_one_person_has_joined() {
+        let lattice = lattice(&[(6, 0), (4, 0)]);
+        let among_a_hundred = answers(&lattice, 100);
+        for people in 101..200 {
+            assert_eq!(answers(&lattice, people), among_a_hundred, "{people} people");
+        }
+        assert_ne!(answers(&lattice, 200), among_a_hundred);
+    }
+
+    #[test]
+    fn an_answer_is_for_at_least_the_k_that_was_asked_for() {
+        let lattice = lattice(&[(6, 0), (4, 0)]);
+        let answered = |k: usize| answers(&lattice, 100)[k - 5]["k"].clone();
+        for (asked, k) in [(5, 5), (6, 10), (10, 10), (11, 20), (21, 50), (99, 100), (100, 100), (101, 200), (400, 500)]
+        {
+            assert_eq!(answered(asked), k, "{asked}");
+        }
+        assert!(STEPS.is_sorted_by(|a, b| a < b) && STEPS[0] == crate::export::MIN_K);
+        assert_eq!([0, 99, 100, 1_234].map(coarse_count), [0, 0, 100, 1_200]);
     }
 }

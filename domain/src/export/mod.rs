@@ -33,13 +33,13 @@ pub use aggregate::{
     ReleasedMeasure, release_group,
 };
 pub use budget::{BUDGET_WINDOW_MICROS, BudgetEntry, BudgetLedger, BudgetRefusal, BudgetRules, NotReleasable};
-pub use claims::{COUNT_COLUMN, ClaimFault, ClaimReport, ExportClaims, WordsOfColumn};
+pub use claims::{COUNT_COLUMN, ClaimFault, ClaimReport, ExportClaims, FileContent, WordsOfColumn};
 pub use classes::{
     ClassSource, ClassTable, EquivalenceClass, RollUp, RolledUpClasses, SensitiveLayout, TooManySensitiveValues,
 };
 pub use column::{ColumnRole, ColumnSet, ColumnType, ExportColumn};
 pub use differencing::{ComparedRow, Difference, FilterRelation, compare};
-pub use feasibility::{Feasibility, level_names};
+pub use feasibility::{Feasibility, coarse_count, level_names};
 pub use hierarchy::{
     CodeLevel, CodeLevels, Hierarchy, HierarchyFault, HierarchyLevel, LevelRule, MAX_LEVELS, PENALTY_UNIT,
     UncoveredValue,

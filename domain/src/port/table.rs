@@ -128,7 +128,8 @@ pub trait TableFile: Send + Sync {
     /// Reads up to `length` bytes from `offset` on: fewer only where the file ends. Blocks for the disk.
     ///
     /// # Errors
-    /// The file is damaged, or cannot be read.
+    /// The file is damaged, cannot be read, or was removed since it was opened: once [`TableFiles::remove`] has returned, no
+    /// byte of it is read any more.
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, TableError>;
 }
 
@@ -149,7 +150,8 @@ pub trait TableFiles: Send + Sync {
     /// The file is damaged, or cannot be read.
     fn open(&self, name: &str) -> Result<Option<Arc<dyn TableFile>>, TableError>;
 
-    /// Destroys the file's key and then removes the file. Nothing happens if there is none.
+    /// Destroys the file's key and then removes the file. Whoever has opened it reads nothing of it any more. Nothing happens if
+    /// there is none.
     ///
     /// # Errors
     /// The file may still be readable: try again.
@@ -171,6 +173,9 @@ pub enum TableError {
     /// The file is damaged.
     #[error("the file is damaged: {0}")]
     Damaged(String),
+    /// The file was removed after it was opened.
+    #[error("the file was removed")]
+    Removed,
     /// The file cannot be written or read.
     #[error("the file could not be {doing}")]
     Unavailable {

@@ -86,9 +86,15 @@ impl Lane {
         Ok(buffer)
     }
 
-    /// Overwrites a buffer with zeros.
-    pub(super) fn wipe<T: Plain>(&self, buffer: &Buffer<T>) -> Result<(), CudaError> {
-        self.stream.set(buffer, 0)
+    /// Overwrites a buffer of `len` entries with zeros, and what is left of it in the pinned memory that it was copied from.
+    pub(super) fn wipe<T: Plain>(&mut self, buffer: &Buffer<T>, len: usize) -> Result<(), CudaError> {
+        let on_device = self.stream.set(buffer, 0);
+        let zeros = vec![T::default(); len];
+        for Half { memory, done } in &mut self.halves {
+            done.wait()?;
+            memory.fill(&zeros);
+        }
+        on_device
     }
 
     /// Launches a kernel with one thread for every `per_thread` of `items`, which are not 0.

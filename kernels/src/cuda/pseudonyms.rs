@@ -5,6 +5,7 @@ use super::error::CudaError;
 use super::lane::Lane;
 use super::program::Program;
 use crate::{Pseudonym, PseudonymKey, Texts};
+use zeroize::Zeroizing;
 
 /// Bytes on the device.
 pub(super) fn bytes(texts: &Texts<'_>) -> u64 {
@@ -21,10 +22,26 @@ pub(super) fn pseudonyms(
     if rows == 0 {
         return Ok(Vec::new());
     }
-    let mut key_states = [0; 16];
+    let mut key_states = Zeroizing::new([0; 16]);
     key_states[..8].copy_from_slice(key.inner());
     key_states[8..].copy_from_slice(key.outer());
-    let key_states = lane.upload(&key_states)?;
+    let on_device = Buffer::new(key_states.len())?;
+    let sent = lane.upload_into(&*key_states, &on_device, 0);
+    let computed = sent.and_then(|()| compute(lane, program, &on_device, texts));
+    // Also after a failure: whoever has the key can join the pseudonyms with the users.
+    let wiped = lane.wipe(&on_device, key_states.len());
+    let pseudonyms = computed?;
+    wiped.map(|()| pseudonyms)
+}
+
+/// Computes the pseudonyms of the texts with the states of a key that are on the device.
+fn compute(
+    lane: &mut Lane,
+    program: &Program,
+    key_states: &Buffer<u32>,
+    texts: &Texts<'_>,
+) -> Result<Vec<Pseudonym>, CudaError> {
+    let rows = texts.rows();
     let bytes = lane.upload(texts.bytes())?;
     let starts = lane.upload(texts.starts().unwrap_or_default())?;
     let has_starts = u32::from(texts.starts().is_some());
@@ -36,7 +53,7 @@ pub(super) fn pseudonyms(
         rows,
         1,
         [
-            (&key_states).into(),
+            key_states.into(),
             (&bytes).into(),
             (&starts).into(),
             has_starts.into(),
@@ -45,7 +62,5 @@ pub(super) fn pseudonyms(
             (&out).into(),
         ],
     )?;
-    let out = lane.download(&out, rows)?;
-    lane.wipe(&key_states)?;
-    Ok(out)
+    lane.download(&out, rows)
 }

@@ -12,7 +12,8 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
         Some("suite") => suite::compare(&open(CudaOptions::default()), seed),
         Some("full_table") => full_table(seed),
         Some("threads") => threads(seed),
-        Some("calls") => calls(),
+        Some("calls") => calls(&suite::SMALL_CALLS),
+        Some("pseudonyms") => calls(&suite::SMALL_CALLS[..1]),
         Some("choose") => print_choices(),
         Some("limited") => limited(),
         other => panic!("no role `{other:?}`"),
@@ -44,13 +45,13 @@ fn threads(seed: u64) {
     });
 }
 
-/// Calls everything once, and prints each error. A result that is there must be right.
-fn calls() {
+/// Makes each call once, and prints each error. A result that is there must be right.
+fn calls(calls: &[suite::SmallCall]) {
     let cuda = match Cuda::open(CudaOptions::default()) {
         Ok(cuda) => cuda,
         Err(error) => return println!("error: {error}"),
     };
-    for (name, call) in suite::SMALL_CALLS {
+    for (name, call) in calls {
         match (call(&cuda), call(&Cpu::new())) {
             (Ok(device), Ok(cpu)) => assert!(device == cpu, "{name} differs"),
             (Err(error), _) => println!("error: {error}"),

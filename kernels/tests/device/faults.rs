@@ -36,6 +36,24 @@ pub(crate) fn every_call(emulator: &Emulator) {
     assert!(errors * 2 > calls.len(), "only {errors} of {} failures were errors", calls.len());
 }
 
+/// Lets each call of the driver fail while pseudonyms are computed: the key is wiped on the device in any case.
+pub(crate) fn no_key_is_left(emulator: &Emulator) {
+    let device = emulator.original();
+    let calls = traced_calls(&device.run(&["pseudonyms"], &[("EMULATOR_TRACE", 1)]));
+    let first = |name: &str| calls.iter().position(|call| call.starts_with(name)).expect("is called");
+    let (sent, wiped) = (first("cuMemcpyHtoDAsync"), first("cuMemsetD8Async"));
+    assert!(sent < wiped, "{calls:?}");
+    for number in sent + 1..wiped {
+        let run = device.run(&["pseudonyms"], &[("EMULATOR_TRACE", 1), ("EMULATOR_FAIL_AT", number as u64 + 1)]);
+        run.expect_success();
+        let calls = traced_calls(&run);
+        let after: Vec<_> = calls[number..].iter().map(String::as_str).collect();
+        let position = |name: &str| after.iter().position(|call| call.starts_with(name));
+        let wipe = position("cuMemsetD8Async").unwrap_or_else(|| panic!("call {number} fails, no wipe: {after:?}"));
+        assert!(position("cuStreamDestroy").is_none_or(|end| wipe < end), "call {number}: {after:?}");
+    }
+}
+
 /// Returns the names of the functions that a child called, in order.
 pub(crate) fn traced_calls(run: &Run) -> Vec<String> {
     run.text().lines().filter_map(traced).collect()

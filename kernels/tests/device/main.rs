@@ -78,6 +78,7 @@ const CASES: &[Case] = &[
     ("a_full_table_and_several_threads_change_nothing", suite_passes_with_options),
     ("every_mutated_source_is_noticed", mutants::all_are_noticed),
     ("every_call_that_fails_is_an_error_and_leaks_nothing", faults::every_call),
+    ("a_call_that_fails_leaves_no_key_on_the_device", faults::no_key_is_left),
     ("a_driver_without_a_device_is_an_error", faults::no_device),
     ("a_driver_that_lacks_functions_is_an_error", faults::incomplete_driver),
     ("a_missing_driver_leaves_the_cpu", faults::no_driver),

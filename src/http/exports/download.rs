@@ -17,9 +17,11 @@ use super::state::{ExportState, job_id, note_job};
 use crate::http::problem::{Code, Problem};
 use crate::http::request::context::RequestContext;
 use crate::http::request::expiry::Expiry;
+use crate::http::transport;
 
-/// Bytes that are decrypted at once.
-const PIECE: usize = 256 << 10;
+/// Maximum number of bytes that are decrypted at once. What is decrypted and not yet sent when the file is removed still reaches
+/// its client: one piece at most, and what the system's send buffer holds.
+const PIECE: usize = 64 << 10;
 
 /// Answers with the file, or with the part that `Range` names.
 pub(in crate::http) async fn get(context: &RequestContext, state: Data<ExportState>) -> Result<HttpResponse, Problem> {
@@ -41,8 +43,7 @@ pub(in crate::http) async fn get(context: &RequestContext, state: Data<ExportSta
         tracing::error!(%error, "the file of an export could not be opened");
         unreadable()
     })?;
-    let file =
-        file.ok_or_else(|| Problem::new(Code::ExportGone, "the file has been deleted: start the export again"))?;
+    let file = file.ok_or_else(gone)?;
     let format = format(&job);
     // A file never changes, so the id of its job names its content.
     let etag = format!("\"{id}\"");
@@ -52,6 +53,7 @@ pub(in crate::http) async fn get(context: &RequestContext, state: Data<ExportSta
     let (length, part) = (file.length(), range::parse(asked, file.length()));
     note_job(context, id);
     context.record_write().await?;
+    transport::bound_send_buffer(&context.request);
     let (mut answer, first, end) = match part {
         Part::Unsatisfiable => {
             let range = HeaderValue::from_str(&format!("bytes */{length}")).map_err(|_| unreadable())?;
@@ -82,7 +84,7 @@ fn format(job: &ExportJob) -> TableFormat {
 }
 
 /// Returns the bytes of a range. Each piece is read when the one before has been taken, and none when the caller is not
-/// accepted any more.
+/// accepted any more, or when the file was removed: its time is over, its owner has deleted it, or somebody in it was erased.
 fn pieces(
     file: Arc<dyn TableFile>,
     range: Range<u64>,
@@ -97,7 +99,8 @@ fn pieces(
             if expiry.expired().now_or_never().is_some() {
                 return Err(TableError::Damaged("the caller is not accepted any more".to_owned()));
             }
-            let length = PIECE.min(usize::try_from(end - at).unwrap_or(PIECE));
+            // Each piece ends where a sealed chunk of the file ends, so that none is decrypted twice.
+            let length = (PIECE as u64 - at % PIECE as u64).min(end - at) as usize;
             let read = tokio::task::spawn_blocking(move || file.read(at, length)).await;
             let bytes = read.map_err(|_| TableError::Damaged("reading has ended early".to_owned()))??;
             if bytes.is_empty() {

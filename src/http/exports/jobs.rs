@@ -8,7 +8,7 @@ use actix_web::web::{Data, Payload};
 use actors::export::StartRefusal;
 use domain::day::format_instant;
 use domain::event::EventFault;
-use domain::export::{BudgetRefusal, ExportColumn, ExportMode, ExportRequest};
+use domain::export::{BudgetRefusal, ExportRequest};
 use domain::port::audit::AuditValue;
 use serde_json::{Value, json};
 
@@ -43,10 +43,6 @@ pub(in crate::http) async fn start(
     };
     let body = body::read(context.headers(), payload, limits).await?;
     let request = ExportRequest::parse(&body, &state.rules, &state.export_rules).map_err(|faults| refused(&faults))?;
-    if request.mode == ExportMode::Aggregate && request.columns.has(ExportColumn::District) {
-        let detail = "aggregates have groups by state or region: name the columns, and leave `district` out";
-        return Err(Problem::new(Code::Invalid, detail).at("/columns", detail));
-    }
     let id = state.exports.new_id();
     note_job(context, id);
     context.note("request", AuditValue::Text(Cow::Owned(request.canonical())));

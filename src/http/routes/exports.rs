@@ -101,7 +101,7 @@ pub(super) static EXPORTS: [Route; 7] = [
         name: "export_download",
         methods: &[Method::GET],
         access: Access::Callers(
-            Requirements::new(EXPORTERS, LimitClass::Read, AuditRule::Write("export.download")),
+            Requirements::new(EXPORTERS, LimitClass::Read, AuditRule::Write("export.download")).with_second_factor(),
             |admission| admission.to(exports::download),
         ),
         summary: "the file of an export, or a part of it",

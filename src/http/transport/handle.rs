@@ -13,7 +13,8 @@ use super::read_control::ReadControl;
 use super::worker::Worker;
 
 /// Size of the system's send buffer for the client of a stream, in bytes. The default may reach megabytes, but bytes in
-/// the buffer can no longer be merged with later changes, and only a full buffer reveals that a client does not read.
+/// the buffer can no longer be merged with later changes or held back, and only a full buffer reveals that a client does
+/// not read.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
 
 /// A handle of a connection for requests and answers. It does not keep the connection open, which only

@@ -41,6 +41,13 @@ pub(crate) fn begin_event_stream(request: &HttpRequest) {
     }
 }
 
+/// Bounds the send buffer of the connection of a request whose answer may have to end before all of it is sent.
+pub(crate) fn bound_send_buffer(request: &HttpRequest) {
+    if let Some(connection) = connection(request) {
+        connection.bound_send_buffer();
+    }
+}
+
 /// Returns the address of the listener that received the request.
 pub(crate) fn listen_address(request: &HttpRequest) -> SocketAddr {
     connection(request).map_or_else(|| request.app_config().local_addr(), ConnectionHandle::listen_address)

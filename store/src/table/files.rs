@@ -10,11 +10,11 @@ use domain::port::table::{ColumnValues, TableError, TableFile, TableFiles, Table
 
 use super::encoder::TableEncoder;
 use crate::disk::{Disk, DiskDirectory};
-use crate::engine::Engine;
+use crate::engine::{Engine, KeyFault};
 use crate::error::OpenError;
 use crate::keyring::{FIRST_GENERATION, IssuedSlot};
 use crate::permissions;
-use crate::seal::kind;
+use crate::seal::{SecretKey, kind};
 use crate::sealed_file::{SealedFile, SealedFileError, SealedFileHeader, SealedFileWriter};
 
 /// The directory in the data directory.
@@ -119,8 +119,10 @@ impl TableFiles for EncryptedTables {
         let header = SealedFileHeader::read(&*file).map_err(not_read)?;
         let header = header.filter(|header| header.kind == kind::TABLE);
         let header = header.ok_or_else(|| TableError::Damaged("its header is not sound".to_owned()))?;
-        let cipher = self.engine.cipher(header.slot, header.generation).map_err(not_read)?;
-        Ok(Some(Arc::new(EncryptedTable(SealedFile::open(file, cipher, header).map_err(sealed_error)?))))
+        // Without its key it is being removed just now, or a crash came between the end of the key and that of the file.
+        let Some(key) = key(&self.engine, header)? else { return Ok(None) };
+        let sealed = SealedFile::open(file, key.cipher(), header).map_err(sealed_error)?;
+        Ok(Some(Arc::new(EncryptedTable { sealed, header, engine: self.engine.clone() })))
     }
 
     fn remove(&self, name: &str) -> Result<(), TableError> {
@@ -189,16 +191,31 @@ impl Drop for EncryptedTableWriter {
     }
 }
 
-/// A completed table.
-struct EncryptedTable(SealedFile);
+/// A completed table, opened. The open file and its cipher in memory would outlive the removal of the table.
+struct EncryptedTable {
+    sealed: SealedFile,
+    header: SealedFileHeader,
+    engine: Arc<Engine>,
+}
 
 impl TableFile for EncryptedTable {
     fn length(&self) -> u64 {
-        self.0.length()
+        self.sealed.length()
     }
 
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, TableError> {
-        self.0.read(offset, length).map_err(sealed_error)
+        let bytes = self.sealed.read(offset, length).map_err(sealed_error)?;
+        // Looked up after the bytes were read: none of them leaves once the removal is acknowledged.
+        key(&self.engine, self.header)?.map(|_| bytes).ok_or(TableError::Removed)
+    }
+}
+
+/// Returns the key of a table; `None` if it was destroyed.
+fn key(engine: &Engine, header: SealedFileHeader) -> Result<Option<SecretKey>, TableError> {
+    match engine.user_key(header.slot, header.generation) {
+        Ok(key) => Ok(Some(key)),
+        Err(KeyFault::Erased) => Ok(None),
+        Err(KeyFault::Store(error)) => Err(not_read(error)),
     }
 }
 

@@ -12,6 +12,8 @@ use super::encoder::not_written;
 
 /// The type of a column of single words, as the first line has it.
 pub(super) const WORD_TYPE: &str = "word";
+/// The type of a column of integers.
+pub(super) const INTEGER_TYPE: &str = "integer";
 
 /// The first line of a file.
 #[derive(Serialize, Deserialize)]
@@ -50,7 +52,7 @@ fn type_name(values: &ColumnType) -> &'static str {
         ColumnType::Key => "key",
         ColumnType::Word(_) => WORD_TYPE,
         ColumnType::WordList(_) => "word_list",
-        ColumnType::Integer => "integer",
+        ColumnType::Integer => INTEGER_TYPE,
         ColumnType::Real => "real",
     }
 }

@@ -7,13 +7,13 @@ use std::path::Path;
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
-use arrow_array::types::UInt16Type;
+use arrow_array::types::{Int64Type, UInt16Type};
 use arrow_ipc::reader::FileReader;
 use domain::port::table::{NO_WORD, TableError, TableFormat};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
-use super::ndjson::{FirstLine, WORD_TYPE};
+use super::ndjson::{FirstLine, INTEGER_TYPE, WORD_TYPE};
 
 /// What a table's file says about itself, and those of its columns that hold single words.
 #[derive(Debug, Default)]
@@ -24,6 +24,8 @@ pub struct ReadTable {
     pub columns: Vec<String>,
     /// The columns of single words, by name.
     pub words: BTreeMap<String, WordColumn>,
+    /// The columns of integers that were asked for, by name.
+    pub integers: BTreeMap<String, Vec<Option<i64>>>,
     /// The number of rows.
     pub rows: usize,
 }
@@ -38,11 +40,12 @@ pub struct WordColumn {
     positions: HashMap<String, u16>,
 }
 
-/// Reads an unencrypted file of that format.
+/// Reads an unencrypted file of that format: its columns of single words, and those of integers that have one of the names in
+/// `integers`.
 ///
 /// # Errors
 /// The file cannot be read, or is not of that format.
-pub fn read_table(path: &Path, format: TableFormat) -> Result<ReadTable, TableError> {
+pub fn read_table(path: &Path, format: TableFormat, integers: &[&str]) -> Result<ReadTable, TableError> {
     let file = File::open(path).map_err(not_read)?;
     let mut table = ReadTable::default();
     match format {
@@ -53,26 +56,30 @@ pub fn read_table(path: &Path, format: TableFormat) -> Result<ReadTable, TableEr
             // The Arrow schema is another form of the columns, and says nothing about the table.
             table.metadata = metadata.filter(|(key, _)| key != "ARROW:schema").collect();
             for batch in builder.build().map_err(not_read)? {
-                table.add(&batch.map_err(not_read)?)?;
+                table.add(&batch.map_err(not_read)?, integers)?;
             }
         }
         TableFormat::Arrow => {
             let reader = FileReader::try_new(file, None).map_err(not_read)?;
             table.metadata = reader.schema().metadata().clone().into_iter().collect();
             for batch in reader {
-                table.add(&batch.map_err(not_read)?)?;
+                table.add(&batch.map_err(not_read)?, integers)?;
             }
         }
-        TableFormat::Ndjson => table.add_lines(BufReader::new(file))?,
+        TableFormat::Ndjson => table.add_lines(BufReader::new(file), integers)?,
     }
     Ok(table)
 }
 
 impl ReadTable {
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
+    fn add(&mut self, batch: &RecordBatch, integers: &[&str]) -> Result<(), TableError> {
         let schema = batch.schema();
         self.columns = schema.fields().iter().map(|field| field.name().clone()).collect();
         for (name, array) in self.columns.iter().zip(batch.columns()) {
+            let is_wanted = integers.contains(&name.as_str());
+            if let Some(values) = array.as_primitive_opt::<Int64Type>().filter(|_| is_wanted) {
+                self.integers.entry(name.clone()).or_default().extend(values.iter());
+            }
             let Some(array) = array.as_dictionary_opt::<UInt16Type>() else { continue };
             let words = array.values().as_string_opt::<i32>();
             let words = words.ok_or_else(|| TableError::Damaged(format!("`{name}` does not hold words")))?;
@@ -84,13 +91,16 @@ impl ReadTable {
         Ok(())
     }
 
-    fn add_lines(&mut self, lines: impl BufRead) -> Result<(), TableError> {
+    fn add_lines(&mut self, lines: impl BufRead, integers: &[&str]) -> Result<(), TableError> {
         let mut lines = lines.lines();
         let first = lines.next().ok_or_else(|| TableError::Damaged("it is empty".to_owned()))?.map_err(not_read)?;
         let FirstLine { meta } = serde_json::from_str(&first).map_err(not_read)?;
         self.metadata = meta.metadata;
         let words = meta.columns.iter().filter(|column| column.values == WORD_TYPE);
         self.words = words.map(|column| (column.name.clone(), WordColumn::default())).collect();
+        let numbers = meta.columns.iter().filter(|column| column.values == INTEGER_TYPE);
+        let wanted = numbers.filter(|column| integers.contains(&column.name.as_str()));
+        self.integers = wanted.map(|column| (column.name.clone(), Vec::new())).collect();
         self.columns = meta.columns.into_iter().map(|column| column.name).collect();
         for line in lines {
             let row: BTreeMap<String, Value> = serde_json::from_str(&line.map_err(not_read)?).map_err(not_read)?;
@@ -98,8 +108,17 @@ impl ReadTable {
                 return Err(TableError::Damaged(format!("a line has a member `{unknown}`, which is no column")));
             }
             for (name, column) in &mut self.words {
-                let code = column.code(row.get(name).and_then(Value::as_str))?;
+                let word = match row.get(name) {
+                    None | Some(Value::Null) => None,
+                    Some(Value::String(word)) => Some(word.as_str()),
+                    // Taken as missing, all of them would be alike.
+                    Some(_) => return Err(TableError::Damaged(format!("`{name}` holds something else than a word"))),
+                };
+                let code = column.code(word)?;
                 column.codes.push(code);
+            }
+            for (name, values) in &mut self.integers {
+                values.push(row.get(name).and_then(Value::as_i64));
             }
             self.rows += 1;
         }

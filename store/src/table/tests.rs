@@ -44,7 +44,8 @@ fn words_metadata_and_columns_are_read_back_from_every_format() {
         assert_eq!(bytes, encode(format, &schema(), &[batch(), batch()], Vec::new()).expect("encodes"), "{format:?}");
         let path = directory.path().join(format.name());
         std::fs::write(&path, bytes).expect("writes");
-        let table = read_table(&path, format).unwrap_or_else(|error| panic!("{format:?}: {error:?}"));
+        let table =
+            read_table(&path, format, &["schemes", "state"]).unwrap_or_else(|error| panic!("{format:?}: {error:?}"));
         assert_eq!((table.rows, &table.metadata), (8, &schema().metadata), "{format:?}");
         assert_eq!(table.columns, ["pseudonym", "state", "tags", "schemes", "mean"], "{format:?}");
         assert_eq!(table.words.keys().collect::<Vec<_>>(), ["state"], "{format:?}");
@@ -52,6 +53,8 @@ fn words_metadata_and_columns_are_read_back_from_every_format() {
         let read = state.codes.iter().map(|&code| state.words.get(usize::from(code)).map(String::as_str));
         let expected = [Some("\"odd\"\n"), None, Some("bihar"), Some("नागालैंड")];
         assert!(read.eq(expected.into_iter().chain(expected)), "{format:?}");
+        let integers = [Some(-3), None, Some(i64::MAX), Some(0)].repeat(2);
+        assert_eq!(table.integers, BTreeMap::from([("schemes".to_owned(), integers)]), "{format:?}");
     }
 }
 
@@ -68,6 +71,17 @@ fn a_line_of_json_holds_each_column_under_its_name() {
     assert_eq!(lines[3], expected);
     assert_eq!(lines[2]["state"], serde_json::Value::Null);
     assert_eq!(lines[2]["tags"], serde_json::json!(["a", "b"]));
+}
+
+#[test]
+fn a_number_in_place_of_a_word_is_not_taken_for_a_missing_word() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let bytes = encode(TableFormat::Ndjson, &schema(), &[batch()], Vec::new()).expect("encodes");
+    let text = String::from_utf8(bytes).expect("UTF-8").replacen("\"state\":\"bihar\"", "\"state\":17", 1);
+    let path = directory.path().join("changed.ndjson");
+    std::fs::write(&path, text).expect("writes");
+    let read = read_table(&path, TableFormat::Ndjson, &[]);
+    assert!(matches!(read, Err(TableError::Damaged(_))), "{read:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use domain::port::table::{ColumnType, ColumnValues, TableColumn, TableFormat, TableSchema, TableWriter};
+use domain::port::table::{ColumnType, ColumnValues, TableColumn, TableError, TableFormat, TableSchema, TableWriter};
 use store::table::encode;
 
 use crate::kit::layout::{KEYRING_HEADER_BYTES, SLOT_BYTES, SLOT_DESTROYED};
@@ -63,6 +63,44 @@ fn a_table_is_read_back_in_every_format_also_after_a_restart_until_it_is_removed
         assert_eq!(destroyed_slots(dir.path()), removed + 1);
     }
     assert!(file_names(dir.path()).is_empty());
+}
+
+#[test]
+fn nothing_is_read_of_a_table_once_it_is_removed_also_by_those_who_have_opened_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path());
+    for name in ["exp_1", "exp_2"] {
+        let mut writer = store.tables.create(name, TableFormat::Ndjson, &schema()).expect("begins");
+        writer.write(&batch(5_000)).expect("writes");
+        writer.finish().expect("finishes");
+    }
+    let tables = ["exp_1", "exp_2"].map(|name| store.tables.open(name).expect("reads").expect("there"));
+    for table in &tables {
+        assert_eq!(table.read(0, 1_000).expect("reads").len(), 1_000);
+    }
+    store.tables.remove("exp_1").expect("removes");
+    for offset in [0, 1_000, tables[0].length() - 1] {
+        let read = tables[0].read(offset, 1_000);
+        assert!(matches!(read, Err(TableError::Removed)), "at {offset}: {read:?}");
+    }
+    assert_eq!(tables[1].read(1_000, 1_000).expect("another table is still there").len(), 1_000);
+    drop(tables);
+    close(store);
+}
+
+#[test]
+fn a_table_whose_key_is_gone_is_not_there_even_if_a_crash_left_its_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path());
+    store.tables.create("exp_1", TableFormat::Ndjson, &schema()).and_then(TableWriter::finish).expect("a table");
+    let path = dir.path().join("exports/exp_1.ndjson");
+    let sealed = std::fs::read(&path).expect("the file");
+    store.tables.remove("exp_1").expect("removes");
+    std::fs::write(&path, sealed).expect("writes");
+    assert!(store.tables.open("exp_1").expect("reads").is_none());
+    store.tables.remove("exp_1").expect("removes what is left");
+    assert!(file_names(dir.path()).is_empty());
+    close(store);
 }
 
 #[test]

@@ -21,6 +21,8 @@ use crate::columns::ColumnStore;
 const OWNER: &str = "adm:analyst";
 /// Few, so that a job takes milliseconds.
 const FEW_PEOPLE: u32 = 300;
+/// A test that waits longer has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
 const REQUEST: &str = r#"{"k": 5, "l": 1, "columns": ["gender"]}"#;
 
 struct Stopped;
@@ -36,6 +38,7 @@ struct Process {
     tables: Arc<MemoryTables>,
     registry: Arc<MemoryRegistry>,
     backend: Arc<dyn Backend>,
+    threads: usize,
     /// The number of the next start, so that ids differ.
     starts: u64,
 }
@@ -50,6 +53,7 @@ impl Process {
             tables: Arc::new(tables),
             registry: Arc::default(),
             backend: Arc::new(Cpu::new()),
+            threads: ExportOptions::default().threads,
             starts: 0,
         }
     }
@@ -67,7 +71,8 @@ impl Process {
             parse: Box::new(parse),
             parse_earlier: Box::new(parse),
         };
-        Exports::start(&ExportOptions::default(), ports).expect("threads")
+        let options = ExportOptions { threads: self.threads, ..ExportOptions::default() };
+        Exports::start(&options, ports).expect("threads")
     }
 }
 
@@ -132,6 +137,9 @@ fn a_stop_interrupts_the_job_that_runs_and_the_next_start_runs_those_that_wait()
         let exports = process.start();
         let (first, second) = (begin(&exports).await, begin(&exports).await);
         is_reached.recv().expect("the job writes");
+        // Before the supervisor has recorded that it runs, it would be run again.
+        let mut running = exports.watch(first, OWNER).await.expect("a known job");
+        running.wait_for(|job| job.state() == JobState::Running).await.expect("the supervisor runs");
         let stopping = exports.clone();
         let stop = std::thread::spawn(move || stopping.stop());
         // The supervisor ends first. No job of a supervisor that has ended is known.
@@ -206,6 +214,27 @@ fn feasibility_has_the_levels_of_an_export_of_everyone() {
         let job = ended(&exports, id).await;
         let levels = &feasibility.to_json()["levels"];
         assert_eq!(*levels, serde_json::Value::Object(job.result().expect("written").levels.clone()));
+        exports.stop();
+    });
+}
+
+#[test]
+fn a_question_about_feasibility_does_not_wait_for_the_job_that_runs() {
+    system(async {
+        let (hook, is_reached, open) = gate();
+        let mut process = Process::new(Some(hook));
+        process.threads = 1;
+        let exports = process.start();
+        let id = begin(&exports).await;
+        is_reached.recv().expect("the job writes");
+        let (answer, is_answered) = sync_channel(1);
+        let asking = exports.clone();
+        let question = std::thread::spawn(move || answer.send(asking.feasibility(5, 1).is_some()));
+        let answered = is_answered.recv_timeout(PATIENCE);
+        open.send(()).expect("the worker waits");
+        question.join().expect("no panic").expect("the test listens");
+        assert_eq!(answered, Ok(true), "while the job runs");
+        assert_eq!(ended(&exports, id).await.state(), JobState::Done);
         exports.stop();
     });
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use domain::export::{ClaimReport, ExportClaims, WordsOfColumn};
+use domain::export::{COUNT_COLUMN, ClaimReport, ExportClaims, FileContent, WordsOfColumn};
 use domain::port::registry::{ListedEntry, Registry, RegistryEntry, RegistryError, RegistryKind};
 use domain::port::table::{
     ColumnType, ColumnValues, TableError, TableFile, TableFiles, TableFormat, TableSchema, TableWriter,
@@ -111,7 +111,20 @@ impl MemoryTable {
             _ => None,
         });
         let rows: usize = self.batches.iter().map(|batch| batch[0].rows()).sum();
-        claims.check(&names, &words.collect(), rows as u64).unwrap_or_else(|fault| panic!("{fault}"))
+        let counts = names.iter().position(|name| name == COUNT_COLUMN).map(|column| self.integers(column));
+        let (words, counts) = (words.collect(), counts.as_deref());
+        let file = FileContent { columns: &names, words, counts, rows: rows as u64 };
+        claims.check(&file).unwrap_or_else(|fault| panic!("{fault}"))
+    }
+
+    /// Returns the values of a column of integers; nothing for another one.
+    pub(super) fn integers(&self, column: usize) -> Vec<Option<i64>> {
+        let batches = self.batches.iter().map(|batch| &batch[column]);
+        let integers = batches.map(|values| match values {
+            ColumnValues::Integers(integers) => integers.clone(),
+            _ => Vec::new(),
+        });
+        integers.flatten().collect()
     }
 
     /// Returns the codes of a column of words; nothing for another one.

@@ -7,4 +7,5 @@ mod jobs;
 mod live;
 mod memory;
 mod refusals;
+mod statistics;
 mod supervisor;

@@ -72,15 +72,4 @@ impl Measure {
             MeasureKind::Word { .. } => 1,
         }
     }
-
-    /// Returns the clamped value and the bin of a value.
-    pub(super) fn place(&self, value: u64) -> (u64, usize) {
-        match self.kind {
-            MeasureKind::Integer { clamp, bins } => {
-                let value = value.min(clamp);
-                (value, bins.partition_point(|first| *first <= value).saturating_sub(1))
-            }
-            MeasureKind::Word { values } => (0, (value as usize).min(values.saturating_sub(1) as usize)),
-        }
-    }
 }

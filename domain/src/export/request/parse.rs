@@ -18,6 +18,9 @@ const DEPTH: usize = 4;
 const MAX_K: i64 = 1_000_000;
 /// The greatest l of a request: the sensitive columns have no more values.
 const MAX_L: i64 = 64;
+/// The columns that groups of an aggregate are made of, if its request names no columns: at most 64 states with those that are
+/// missing and unknown, and few ages and genders.
+const DEFAULT_GROUPS: [ExportColumn; 3] = [ExportColumn::AgeBracket, ExportColumn::Gender, ExportColumn::State];
 const MEMBERS: [&str; 7] = ["format", "mode", "filter", "columns", "k", "l", "epsilon"];
 const CONDITIONS: [&str; 6] = ["state", "district", "income_bracket", "scheme_id", "cohort_tag", "min_completeness"];
 
@@ -161,12 +164,12 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads the columns; all that are allowed if none are named.
+    /// Reads the columns; the default of the mode if none are named.
     fn columns(&mut self, value: Option<&Json<'_>>, mode: ExportMode, at: &Location<'_>) -> Option<ColumnSet> {
         let own = |column: &ExportColumn| self.is_offered(*column, mode);
         let offered: Vec<_> = ExportColumn::ALL.into_iter().filter(own).collect();
         let mut columns = ColumnSet::default();
-        let Some(value) = value else { return Some(self.with_key(offered.into_iter().collect(), mode)) };
+        let Some(value) = value else { return self.default_columns(&offered, mode, at) };
         let Some(items) = value.as_array() else {
             self.fault(EventProblem::WrongType, at, "must be an array of column names");
             return None;
@@ -190,6 +193,21 @@ impl Reader<'_> {
         Some(self.with_key(columns, mode))
     }
 
+    /// Returns the columns of a request that names none: of records all, and of aggregates everything that is measured, in groups
+    /// of few values, so that there are not too many of them.
+    fn default_columns(&mut self, offered: &[ExportColumn], mode: ExportMode, at: &Location<'_>) -> Option<ColumnSet> {
+        let is_default = |column: &ExportColumn| match self.export_rules.role(*column) {
+            ColumnRole::QuasiIdentifier(_) => mode == ExportMode::Records || DEFAULT_GROUPS.contains(column),
+            _ => true,
+        };
+        let columns: ColumnSet = offered.iter().copied().filter(is_default).collect();
+        if mode == ExportMode::Aggregate && columns.iter().next().is_none() {
+            self.fault(EventProblem::MissingMember, at, "must be there: none of the default columns is allowed");
+            return None;
+        }
+        Some(self.with_key(columns, mode))
+    }
+
     fn with_key(&self, mut columns: ColumnSet, mode: ExportMode) -> ColumnSet {
         if mode == ExportMode::Records {
             columns.insert(ExportColumn::Pseudonym);
@@ -199,8 +217,11 @@ impl Reader<'_> {
 
     fn is_offered(&self, column: ExportColumn, mode: ExportMode) -> bool {
         let is_allowed = self.export_rules.columns.has(column) || column == ExportColumn::Pseudonym;
-        // Groups have no key of a row, and lists of tags are not aggregated.
-        let has_aggregate = column.role() != ColumnRole::Key && column.column_type() != ColumnType::Words;
+        // Groups have no key of a row, and lists of tags are not aggregated. Which districts there are depends on who is in the
+        // export, so groups by district would show that somebody is.
+        let has_aggregate = column.role() != ColumnRole::Key
+            && column.column_type() != ColumnType::Words
+            && column != ExportColumn::District;
         is_allowed && (mode == ExportMode::Records || has_aggregate)
     }
 

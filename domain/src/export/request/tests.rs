@@ -5,10 +5,14 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::event::{EventFault, EventProblem};
 use crate::export::testing::rules as export_rules;
-use crate::export::{ColumnRole, ExportColumn, MIN_K};
+use crate::export::{ColumnRole, ExportColumn, ExportRules, MIN_K};
 use crate::rules::{Limits, Rules};
 
 fn parse(body: &str) -> Result<ExportRequest, Vec<EventFault>> {
+    parse_with(body, &export_rules())
+}
+
+fn parse_with(body: &str, export_rules: &ExportRules) -> Result<ExportRequest, Vec<EventFault>> {
     let rules = Rules {
         zone: TimeZone::UTC,
         districts: BTreeMap::from([("goa".to_owned(), ["north_goa".to_owned()].into())]),
@@ -16,7 +20,7 @@ fn parse(body: &str) -> Result<ExportRequest, Vec<EventFault>> {
         schemes_waiting: BTreeMap::new(),
         limits: Limits::default(),
     };
-    ExportRequest::parse(body.as_bytes(), &rules, &export_rules())
+    ExportRequest::parse(body.as_bytes(), &rules, export_rules)
 }
 
 #[track_caller]
@@ -89,6 +93,28 @@ fn epsilon_belongs_to_aggregates_and_has_six_decimals() {
         let request = parse(&format!(r#"{{"mode": "aggregate", "epsilon": {epsilon}}}"#)).expect("in range");
         assert_eq!(request.micro_epsilon, Some(micro), "{epsilon}");
     }
+}
+
+#[test]
+fn aggregates_have_groups_of_few_values_if_no_columns_are_named_and_never_of_districts() {
+    use ExportColumn::{AgeBracket, Gender, State, TotalActive};
+    let request = parse(r#"{"mode": "aggregate", "epsilon": 1}"#).expect("columns are optional");
+    let is_group = |column: &ExportColumn| matches!(column.role(), ColumnRole::QuasiIdentifier(_));
+    assert!(request.columns.iter().filter(is_group).eq([AgeBracket, Gender, State]));
+    assert!(request.columns.has(TotalActive) && !request.columns.has(ExportColumn::CohortTags));
+    let measured = request.columns.iter().filter(|column| !is_group(column)).count();
+    let all = ExportColumn::ALL.iter().filter(|column| !is_group(column)).count();
+    assert_eq!(measured, all - 2, "all but pseudonyms and tags");
+    assert_eq!(parse(&request.canonical()).expect("its own form"), request);
+    refused(
+        r#"{"mode": "aggregate", "epsilon": 1, "columns": ["gender", "district"]}"#,
+        &[(EventProblem::UnknownValue, "/columns/1")],
+    );
+
+    let mut rules = export_rules();
+    rules.columns = [ExportColumn::District, ExportColumn::CohortTags].into_iter().collect();
+    let faults = parse_with(r#"{"mode": "aggregate", "epsilon": 1}"#, &rules).expect_err("no column is left");
+    assert_eq!((faults[0].problem, faults[0].pointer.as_deref()), (EventProblem::MissingMember, Some("/columns")));
 }
 
 #[test]

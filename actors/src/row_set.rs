@@ -4,11 +4,11 @@ use domain::port::journal::RowId;
 
 /// A set of rows: a bit for each number up to the greatest one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct RowSet(Vec<u64>);
+pub(crate) struct RowSet(Vec<u64>);
 
 impl RowSet {
     /// Returns whether a row is in the set.
-    pub(super) fn has(&self, row: RowId) -> bool {
+    pub(crate) fn has(&self, row: RowId) -> bool {
         let (word, bit) = place(row);
         self.0.get(word).is_some_and(|word| word & bit != 0)
     }
