@@ -172,7 +172,7 @@ pub(crate) enum AnyResult {
 }
 
 /// A call of one kernel.
-type SmallCall = (&'static str, fn(&dyn Backend) -> Result<AnyResult, KernelError>);
+pub(crate) type SmallCall = (&'static str, fn(&dyn Backend) -> Result<AnyResult, KernelError>);
 
 /// Each kernel on a few rows.
 pub(crate) const SMALL_CALLS: [SmallCall; 3] = [
