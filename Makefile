@@ -1,5 +1,5 @@
 # Start with `make demo` and `make test`. `make help` lists all targets.
-.PHONY: demo help test test-gpu check lint bench compare ingest attacks fuzz pictures guard
+.PHONY: demo help test test-gpu test-crash check lint bench compare ingest attacks fuzz pictures guard
 
 ## demo: starts a server with the default settings and generated citizens, and keeps posting events
 # On a terminal the demo has a process group of its own (`set -m`): Ctrl-C stops the demo, and make sees its exit status instead
@@ -21,6 +21,11 @@ test:
 ## test-gpu: compares the kernels on the first GPU with the CPU; without a GPU it says so and does nothing
 test-gpu:
 	cargo test --release -p kernels --test device -- --device
+
+## test-crash: kills a server 200 times while people are erased, and cuts the power at 2,000 moments of erasures; the tests have fewer
+test-crash:
+	CRASH_ROUNDS=200 cargo test --test crash erasures_and -- --nocapture
+	STORE_TEST_ROUNDS=125 cargo test -p store --test powercut erasure -- --nocapture
 
 ## lint: runs the formatter and clippy; warnings are errors
 lint:

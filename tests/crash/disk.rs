@@ -17,7 +17,9 @@ const SYNCS_AT: u64 = 1;
 const FAILED_WRITES_AT: u64 = 8;
 const FAILED_SYNCS_AT: u64 = 16;
 const CALLS_AT: u64 = 24;
-const COMMANDS_BYTES: usize = 32;
+const FILE_AT: u64 = 32;
+const FILE_BYTES: usize = 32;
+const COMMANDS_BYTES: usize = 64;
 
 /// A disk under a server's data that fails on command.
 pub(crate) struct Disk(File);
@@ -52,6 +54,17 @@ impl Disk {
     /// Kills the server at its write or sync of this number from now on, counted from 1. Half of a write is done. With 0 it is
     /// not killed.
     pub(crate) fn kill_at(&self, call: u64) {
+        self.kill_at_file("", call);
+    }
+
+    /// Kills the server as [`Self::kill_at`] does, at a write or sync of a file whose path has a text. A `$` in the text stands
+    /// for the end of the path.
+    pub(crate) fn kill_at_file(&self, text: &str, call: u64) {
+        let mut file = [0; FILE_BYTES];
+        // The text ends with a zero.
+        file[..FILE_BYTES - 1][..text.len()].copy_from_slice(text.as_bytes());
+        self.0.write_all_at(&0_u64.to_ne_bytes(), CALLS_AT).expect("the commands");
+        self.0.write_all_at(&file, FILE_AT).expect("the commands");
         self.0.write_all_at(&call.to_ne_bytes(), CALLS_AT).expect("the commands");
     }
 

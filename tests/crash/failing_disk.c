@@ -2,7 +2,8 @@
  * A disk that fails on command, for a server whose data lies on one that works: loaded before libc (ld.so(8),
  * LD_PRELOAD). It stands in for write, pwrite, fallocate, fsync, fdatasync and sync_file_range on regular
  * files and directories below FAILING_DISK_UNDER, and follows the commands in the file FAILING_DISK_COMMANDS, which the
- * test changes while the server runs. Reads never fail. It can also kill the server at a certain one of these calls.
+ * test changes while the server runs. Reads never fail. It can also kill the server at a certain one of these calls, or of
+ * those on certain files.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -26,6 +27,7 @@ struct commands {
     uint64_t failed_writes;
     uint64_t failed_syncs;
     int64_t calls; /* the server is killed at the call that counts this down to 0; 0: at none */
+    char file[32]; /* only calls on files count whose path, followed by `$`, has this text; empty: all */
 };
 
 static struct commands none;
@@ -47,17 +49,24 @@ __attribute__((constructor)) static void begin(void) {
     commands = map;
 }
 
-static int concerned(int fd) {
+/* Returns whether a file is below the directory, and its path, followed by `$`, has a text. */
+static int has_path_with(int fd, const char *text) {
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, path, sizeof path);
+    ssize_t length = readlink(link, path, sizeof path - 2);
     size_t wanted = strlen(under);
-    return length >= (ssize_t)wanted && memcmp(path, under, wanted) == 0;
+    if (length < (ssize_t)wanted || memcmp(path, under, wanted) != 0) return 0;
+    memcpy(path + length, "$", 2);
+    return strstr(path, text) != NULL;
+}
+
+static int concerned(int fd) {
+    return has_path_with(fd, "");
 }
 
 /* Returns whether the server is to be killed at this call. */
 static int is_last(int fd) {
-    if (commands->calls <= 0 || !concerned(fd)) return 0;
+    if (commands->calls <= 0 || !has_path_with(fd, (const char *)commands->file)) return 0;
     return __atomic_fetch_sub(&commands->calls, 1, __ATOMIC_SEQ_CST) == 1;
 }
 

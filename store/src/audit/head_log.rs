@@ -40,12 +40,13 @@ impl HeadLog {
         Ok((Self { files, open: Some(OpenHeads { month, file, end, has_remains: false }) }, last))
     }
 
-    /// Removes a line at the end that a crash has cut.
+    /// Removes a line at the end that a crash has cut, and makes the others durable, which a killed process may only have written.
     pub(super) fn repair(&self) -> io::Result<()> {
-        match &self.open {
-            Some(OpenHeads { file, end, .. }) if *end < file.length()? => file.truncate(*end),
-            _ => Ok(()),
+        let Some(OpenHeads { file, end, .. }) = &self.open else { return Ok(()) };
+        if *end < file.length()? {
+            file.truncate(*end)?;
         }
+        file.sync_data()
     }
 
     /// Appends a head. Durable when it returns. After a failure the file is first cut to its last stored head: a shorter line
@@ -112,15 +113,22 @@ pub(super) fn last_of_each_hour(text: &[u8]) -> Vec<u8> {
     kept.flat_map(|(_, line)| line.iter().copied()).collect()
 }
 
-/// Returns the last complete line of a file, and where it ends.
+/// Returns the last complete line of a file, and where it ends. A line with zeros is not complete: a power cut has lost a page of
+/// it, and kept the next one.
 fn last_line(file: &dyn DiskFile) -> io::Result<(u64, Option<String>)> {
     let length = file.length()?;
     let start = length.saturating_sub(TAIL_BYTES);
     let mut tail = vec![0; (length - start) as usize];
-    let filled = read_full_at(file, &mut tail, start)?;
-    let Some(end) = tail[..filled].iter().rposition(|byte| *byte == b'\n') else { return Ok((start, None)) };
-    let before = tail[..end].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    Ok((start + end as u64 + 1, String::from_utf8(tail[before..end].to_vec()).ok()))
+    let mut left = read_full_at(file, &mut tail, start)?;
+    while let Some(end) = tail[..left].iter().rposition(|byte| *byte == b'\n') {
+        let before = tail[..end].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let line = &tail[before..end];
+        if !line.contains(&0) {
+            return Ok((start + end as u64 + 1, String::from_utf8(line.to_vec()).ok()));
+        }
+        left = before;
+    }
+    Ok((start, None))
 }
 
 #[cfg(test)]

@@ -57,6 +57,12 @@ impl CheckedLog {
             repair.apply(files)?;
         }
         files.discard_index()?;
+        // What a killed process has written and not synced was read, too. Whoever finds an entry relies on it, and the next index
+        // and tree head cover it, so it must not be lost when the power fails afterwards.
+        for segment in self.categories.iter().filter_map(|category| category.log.segment()) {
+            segment.file.sync_data()?;
+        }
+        files.sync_names()?;
         self.heads.repair()
     }
 }

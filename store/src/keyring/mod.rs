@@ -143,6 +143,9 @@ impl Keyring {
             })?;
             tracing::info!("the header of the keyring was repaired, which a crash had left half written");
         }
+        // A killed process may only have written a slot, or renamed a file. Whoever finds a key destroyed relies on it, so neither
+        // the key nor the file before may come back when the power fails afterwards.
+        current.sync().and_then(|()| keyring.directory.sync()).map_err(failed)?;
         if keyring.directory.remove_leftovers(current.info().ring_number).map_err(failed)? {
             tracing::info!("a rotation of the ring key was interrupted, and what it left was removed");
         }

@@ -137,6 +137,9 @@ impl RegistryFiles {
         if (end as u64) < complete || record::is_followed(rest, next_number) {
             return Err(damaged(&format!("record {next_number} is not what was written")));
         }
+        // A killed process may only have written the last record. Whoever reads it relies on it, so it must not be lost when the
+        // power fails afterwards.
+        file.sync_data().map_err(failed)?;
         let is_torn = rest.iter().any(|byte| *byte != 0);
         let (end, holds_removed_job) = (end as u64, false);
         Ok((!is_torn).then_some(RegistryFile { file, cipher, next_number, end, capacity, holds_removed_job }))

@@ -12,7 +12,7 @@ use super::layout::{KEYRING_HEADER_BYTES, SLOT_BYTES};
 use super::{Loaded, record, split, user};
 
 /// Records of a generation of an erased user: the last one is the erasure.
-const GENERATION_RECORDS: u64 = 4;
+pub(crate) const GENERATION_RECORDS: u64 = 4;
 
 /// Returns whether a user is erased with each fourth record.
 pub(crate) fn is_erased_often(number: usize) -> bool {

@@ -154,6 +154,13 @@ impl DiskImage {
         }
     }
 
+    /// Takes into account that the process was killed: nothing is open any more, and nothing that it wrote is lost before the
+    /// power fails.
+    pub(crate) fn kill(&mut self) {
+        self.descriptors.clear();
+        self.syncs.clear();
+    }
+
     /// Returns the path of the file of a descriptor, if it is open.
     pub(crate) fn path_of(&self, descriptor: i32) -> Option<&Path> {
         let Target::File(file) = self.descriptors.get(&descriptor)? else { return None };

@@ -7,6 +7,7 @@
 #[path = "../kit/mod.rs"]
 mod kit;
 
+mod erasures;
 mod image;
 mod recording;
 mod thinning;

@@ -89,4 +89,17 @@ impl Recording {
         }
         Self { bytes, operations }
     }
+
+    /// Returns the recording of a process that has gone on after another one was killed, with the bytes of both: what the first
+    /// one wrote can still be lost.
+    pub(crate) fn after(mut self, before: &Self) -> Self {
+        let shift = before.bytes.len();
+        for operation in &mut self.operations {
+            if let Operation::Wrote { payload, .. } = operation {
+                *payload = payload.start + shift..payload.end + shift;
+            }
+        }
+        self.bytes.splice(0..0, before.bytes.iter().copied());
+        self
+    }
 }

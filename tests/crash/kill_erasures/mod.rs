@@ -1,16 +1,19 @@
-//! SIGKILL while people are erased, while erasures are scheduled and undone, and while people register anew. The moments are
-//! random, or a certain write or sync of the server, so that each step of an erasure is cut off at some time.
+//! SIGKILL while people are erased, while erasures are scheduled and undone, and while people register anew. Half of the kills
+//! come at a chosen step of one person's erasure, so that each step is cut off ([`target`]). The others come while several
+//! people do what they like, at random moments or at a random write or sync of the server.
 
 mod person;
+mod progress;
+mod target;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use self::person::{Api, Person};
+use self::progress::recorded_commitments;
+use self::target::Targets;
 use crate::client::Client;
 use crate::disk::Disk;
 use crate::feed::EventGenerator;
@@ -24,7 +27,9 @@ use crate::{print_line, rounds, seeded, verify};
 const ERASERS: usize = 2;
 const PEOPLE: usize = 4;
 /// Rounds unless `CRASH_ROUNDS` says otherwise.
-const ROUNDS: usize = 10;
+const ROUNDS: usize = 24;
+/// Rounds that are added at most until the server was killed at each step.
+const SPARE_ROUNDS: usize = 24;
 /// How long a server that its disk is to kill is waited for.
 const PATIENCE: Duration = Duration::from_millis(800);
 
@@ -71,18 +76,11 @@ fn unfinished(server: &Server) -> f64 {
 
 /// Checks that the audit log has one entry for each life that ended, which is that of the receipt.
 fn check_entries(harness: &Harness, people: &[Vec<Person>]) {
-    let names = std::fs::read_dir(harness.data_dir().join("audit")).expect("the audit log");
-    let paths = names.map(|item| item.expect("an item").path());
-    let segments = paths.filter(|path| {
-        path.to_string_lossy().contains("compliance-") && path.extension().is_some_and(|ending| ending == "log")
-    });
-    let text: String = segments.map(|path| std::fs::read_to_string(path).expect("a segment")).collect();
-    let entries = text.lines().skip(1).map(|line| serde_json::from_str::<Value>(line).expect("an entry"));
-    let mut recorded: Vec<String> =
-        entries.filter_map(|entry| Some(entry.get("commitment")?.as_str()?.to_owned())).collect();
+    let mut recorded = recorded_commitments(&harness.data_dir());
     let receipts = people.iter().flatten().flat_map(Person::receipts);
     let expected: BTreeSet<String> =
         receipts.map(|receipt| receipt["commitment"].as_str().expect("text").to_owned()).collect();
+    assert!(!expected.is_empty(), "no life has ended");
     recorded.sort_unstable();
     assert_eq!(recorded, expected.into_iter().collect::<Vec<_>>(), "one entry for each life that ended");
 }
@@ -105,16 +103,21 @@ fn erasures_and_their_undoing_hold_over_kills_at_any_step() {
         let mut api = Tokens::new(&harness).api(&server);
         people.iter_mut().flatten().for_each(|person| person.begin(&mut api));
     }
-    let mut by_disk = 0;
-    for round in 0..=rounds {
+    let (mut by_disk, mut targets) = (0, Targets::default());
+    for round in 0.. {
         let server = start(&harness, &disk, &mut random);
         let tokens = Tokens::new(&harness);
         assert_eq!(unfinished(&server), 0.0, "round {round}: an erasure that had begun is finished at the start");
         let mut api = tokens.api(&server);
         people.iter_mut().flatten().for_each(|person| person.settle(&mut api));
         verify::recovered(&server, &tokens.feeder, &generator, &mut ledger);
-        if round == rounds {
+        if round >= rounds && (targets.are_met() || round >= rounds + SPARE_ROUNDS) {
             break;
+        }
+        if round % 2 == 0 || round >= rounds {
+            let receipts = people.iter().flatten().flat_map(Person::receipts).count();
+            targets.kill((&harness, &disk, server), &mut api, &mut people[0][0], receipts);
+            continue;
         }
         // Without other events, most of the writes and syncs are those of erasures.
         let load = random.one_in(2).then(|| Load::start(&server, &tokens.feeder, &generator, 1, 1, &mut random));
@@ -140,14 +143,16 @@ fn erasures_and_their_undoing_hold_over_kills_at_any_step() {
             ledger.enter(load.finish(begun));
         }
     }
-    let (lives, undone) = people
-        .iter()
-        .flatten()
-        .fold((0, 0), |sums, person| (sums.0 + person.receipts().count(), sums.1 + person.undone));
+    let sum = |count: fn(&Person) -> usize| people.iter().flatten().map(count).sum::<usize>();
+    let (ended, begun) = (sum(|person| person.receipts().count()), sum(Person::new_lives));
+    let undone = sum(|person| person.undone);
     print_line(&format!(
-        "{rounds} kills, {by_disk} of them at a write or sync: {lives} lives ended, {undone} erasures undone; {}",
+        "{}; {by_disk} kills at a random write or sync: {ended} lives ended, {begun} began anew, {undone} erasures undone; {}",
+        targets.summary(),
         ledger.summary()
     ));
+    assert!(targets.are_met(), "the server was killed at each step: {}", targets.summary());
+    assert!(ended > 0 && begun > 0 && undone > 0, "{ended} lives ended, {begun} began anew, {undone} erasures undone");
     check_entries(&harness, &people);
     people.iter().flatten().for_each(|person| person.verify_receipts(&harness));
     harness.verify_audit();

@@ -23,9 +23,9 @@ enum State {
     Erased,
 }
 
-/// A request whose answer has not come.
+/// A request whose answer may not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Action {
+pub(super) enum Action {
     Erase,
     Schedule,
     Undo,
@@ -70,6 +70,20 @@ impl Person {
         assert_eq!((self.state, self.in_doubt), (State::Living, None));
     }
 
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// Returns how many lives have begun after an erasure.
+    pub(super) fn new_lives(&self) -> usize {
+        self.generation as usize - 1
+    }
+
+    /// Returns whether every request was answered.
+    pub(super) fn is_certain(&self) -> bool {
+        self.in_doubt.is_none()
+    }
+
     /// Returns the receipts of the lives that ended.
     pub(super) fn receipts(&self) -> impl Iterator<Item = Value> {
         self.receipts.iter().map(|receipt| serde_json::from_str(receipt).expect("a receipt"))
@@ -95,6 +109,31 @@ impl Person {
             (State::Erased, 0..6) => self.register(api),
             (State::Erased, 6..8) => self.erase_again(api),
             (State::Erased, _) => self.post_late(api),
+        }
+    }
+
+    /// Registers anew after an erasure, and schedules one and undoes it. Returns whether the person lives, and nothing is in doubt.
+    pub(super) fn prepare(&mut self, api: &mut Api) -> io::Result<bool> {
+        if self.state == State::Erased {
+            self.register(api)?;
+        }
+        if self.state == State::Living {
+            self.schedule(api)?;
+        }
+        if self.state == State::Scheduled {
+            self.undo(api)?;
+        }
+        Ok(self.state == State::Living && self.is_certain())
+    }
+
+    /// Does what is possible for the person now. An error says that the server is gone.
+    pub(super) fn attempt(&mut self, action: Action, api: &mut Api) -> io::Result<()> {
+        match action {
+            Action::Erase => self.erase(api),
+            Action::Schedule => self.schedule(api),
+            Action::Undo => self.undo(api),
+            Action::Register => self.register(api),
+            Action::Event => self.change(api),
         }
     }
 
