@@ -129,6 +129,20 @@ impl RamStore {
         states
     }
 
+    /// Returns what each of a user's frames leads to, oldest first: a state, or `None` after an erasure.
+    pub(super) fn lives(&self, user: &UserId) -> Vec<Option<UserState>> {
+        let log = self.0.lock();
+        let mut states: Vec<Option<UserState>> = Vec::new();
+        for frame in log.frames.get(user).into_iter().flatten() {
+            let before = states.last().cloned().flatten();
+            let is_erasure = frame.kind == RecordKind::ERASURE;
+            let replayed =
+                (!is_erasure).then(|| record::replay(before, frame).expect("the frames continue each other"));
+            states.push(replayed);
+        }
+        states
+    }
+
     /// Returns the causes of a user's revisions, oldest first.
     pub(super) fn causes(&self, user: &UserId) -> Vec<record::Cause> {
         let log = self.0.lock();

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::live_state::{Events, LiveState, Random, run};
+use crate::events::Events;
+use crate::live_state::{LiveState, Random, run};
 
 const USERS: usize = 2_000;
 

@@ -4,23 +4,28 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::live_state::{Events, LiveState, Random, run};
+use crate::events::Events;
+use crate::live_state::{LiveState, Random, run};
 
 const DIRECTORY: &str = "COLUMNS_TEST_KILL_DIRECTORY";
 const SEED: &str = "COLUMNS_TEST_KILL_SEED";
 const USERS: usize = 120;
 const ROUNDS: u64 = 12;
 
-/// Is the process that is killed, and not a test by itself. It submits events until then, from the start on.
+/// Is the process that is killed, and not a test by itself. It submits events and erases users until then, from the start on.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
 fn child() {
     let (Some(dir), Ok(seed)) = (std::env::var_os(DIRECTORY), std::env::var(SEED)) else { return };
-    let (mut events, mut random) = (Events::new(USERS), Random(seed.parse().expect("a number")));
+    let seed = seed.parse().expect("a number");
+    let (mut events, mut random) = (Events::of_process(USERS, seed), Random(seed));
     run(async {
         let live = LiveState::start(Path::new(&dir), Duration::from_millis(15));
         loop {
             live.submit(events.of_some(&mut random, 20)).await;
+            // Erased by this process, or by one before it: acknowledged, so the row is empty whatever comes.
+            let user = random.below(USERS as u64) as usize;
+            live.erase(&mut events, user, random.below(4) == 0).await;
         }
     });
 }
@@ -29,7 +34,7 @@ fn child() {
 fn columns_after_a_kill_equal_a_rescan() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut random = Random(3);
-    let (mut restored, mut users) = (0, 0);
+    let (mut restored, mut living, mut erased) = (0, 0, 0);
     for round in 0..ROUNDS {
         let mut child = Command::new(std::env::current_exe().expect("a path"))
             .args(["--exact", "kill::child", "--nocapture"])
@@ -44,19 +49,20 @@ fn columns_after_a_kill_equal_a_rescan() {
         assert!(early.is_none(), "round {round}: the child ended by itself: {early:?}");
         child.kill().expect("killed");
         child.wait().expect("ended");
-        users = run(async {
+        run(async {
             let live = LiveState::start(dir.path(), Duration::from_secs(3600));
             live.wait_until_ready();
             restored += usize::from(live.has_saved);
-            let users = live.assert_equal_to_a_rescan(&format!("round {round}"));
+            let compared = live.rescan().assert_equal(&format!("round {round}"), |_| true);
+            (living, erased) = (compared.living, erased + compared.erased);
             // Some rounds end with a kill, as the store is not closed.
             if round % 3 == 0 {
                 live.stop().await;
             } else {
                 live.profiles.stop().await;
             }
-            users
         });
     }
-    assert!(users > USERS / 2 && restored > 0, "{users} users, and {restored} starts from saved columns");
+    assert!(living > USERS / 4 && restored > 0, "{living} users, and {restored} starts from saved columns");
+    assert!(erased > ROUNDS as usize, "{erased} erased users were compared");
 }

@@ -1,31 +1,32 @@
 //! The live state over a store in a directory, and the comparison of its columns with all stored users.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use actors::{Options, Ports, Profiles, Reply, Status};
+use actors::columns::ColumnStore;
+use actors::{EraseError, Options, Ports, Profiles, Reply, Status};
 use arc_swap::ArcSwap;
-use data::{GeneratedEvent, Population, PopulationOptions};
 use domain::access::{AccessRules, Policy, ViewerRules};
-use domain::columns::{Codes, Dictionaries, DictionaryKind, Row, layout};
+use domain::columns::{Codes, Dictionaries, DictionaryKind, Row, Version, layout};
+use domain::erasure::ErasureReason;
 use domain::event::FeedEvent;
 use domain::id::UserId;
-use domain::pipeline::validate::validate;
 use domain::port::clock::{Clock, Entropy};
+use domain::port::erasure::{ErasedUser, ErasureParticipant};
 use domain::port::journal::RowId;
 use domain::port::projection::{ProjectionStore, StoredState, VisitedUser};
 use domain::record::{self, Replay};
-use domain::rules::Rules;
-use domain::source::Source;
 use domain::splitmix64;
-use jiff::tz::TimeZone;
 use store::{Closer, MasterKey, StoreOptions};
 use tokio::sync::mpsc;
 
+use crate::events::{Events, rules};
+
 /// The time that the clock shows: just after the newest event of the population.
-const NOW: i64 = 1_769_000_000_000_000;
+pub(crate) const NOW: i64 = 1_769_000_000_000_000;
 /// A test that waits longer has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -66,71 +67,12 @@ impl Random {
     }
 }
 
-/// Events of a generated population, in any order that a test likes.
-pub(crate) struct Events {
-    population: Population,
-    rules: Rules,
-    /// The number of the next update of each user; `None` before the first events.
-    next: Vec<Option<u64>>,
-}
-
-impl Events {
-    pub(crate) fn new(users: usize) -> Self {
-        let options = PopulationOptions { users: users as u64, ..PopulationOptions::default() };
-        Self { population: Population::new(options), rules: rules(), next: vec![None; users] }
-    }
-
-    /// Returns the next events of a user.
-    pub(crate) fn of_user(&mut self, number: usize) -> Vec<FeedEvent> {
-        let index = number as u64;
-        let events = match &mut self.next[number] {
-            None => {
-                self.next[number] = Some(0);
-                self.population.first_events(index)
-            }
-            Some(next) => {
-                *next += 1;
-                vec![self.population.update(index, *next - 1)]
-            }
-        };
-        events.iter().map(|event| accept(event, &self.rules)).collect()
-    }
-
-    /// Returns the next events of some users.
-    pub(crate) fn of_some(&mut self, random: &mut Random, count: usize) -> Vec<FeedEvent> {
-        let users = self.next.len() as u64;
-        (0..count).flat_map(|_| self.of_user(random.below(users) as usize)).collect()
-    }
-
-    pub(crate) fn user(&self, number: usize) -> UserId {
-        UserId::parse(&self.population.user_id(number as u64)).expect("an id")
-    }
-}
-
-fn accept(event: &GeneratedEvent, rules: &Rules) -> FeedEvent {
-    let source = Source::parse(event.source).expect("a source");
-    validate(&event.json, source, rules, NOW).unwrap_or_else(|rejection| panic!("{}", rejection.detail()))
-}
-
-fn rules() -> Rules {
-    let districts = data::states().iter().map(|state| {
-        let slugs = data::districts(state.slug).unwrap_or_default().iter().map(|slug| (*slug).to_owned());
-        (state.slug.to_owned(), slugs.collect())
-    });
-    Rules {
-        zone: TimeZone::get("Asia/Kolkata").expect("the zone is bundled"),
-        districts: districts.collect(),
-        not_applicable: Vec::new(),
-        schemes_waiting: Default::default(),
-        limits: Default::default(),
-    }
-}
-
 /// The running live state and its store.
 pub(crate) struct LiveState {
     pub(crate) profiles: Profiles,
     pub(crate) closer: Closer,
     projections: Arc<dyn ProjectionStore>,
+    keys: Arc<dyn ErasureParticipant>,
     /// Whether a checkpoint's columns were found at the start.
     pub(crate) has_saved: bool,
 }
@@ -178,7 +120,7 @@ impl LiveState {
         let profiles = Profiles::start(options, ports).expect("threads");
         store.closer.use_committed_states(profiles.committed_states());
         store.closer.save_projection(profiles.columns_to_save());
-        Self { profiles, closer: store.closer, projections, has_saved }
+        Self { profiles, closer: store.closer, projections, keys: store.keys, has_saved }
     }
 
     /// Waits until the columns are filled.
@@ -211,43 +153,37 @@ impl LiveState {
         }
     }
 
-    /// Asserts that the columns equal what a scan of all stored users gives, and returns the number of users. Nothing may be
-    /// submitted meanwhile.
+    /// Erases a user as the server does: when it returns, the row is empty, the key of the records is destroyed, and that of the
+    /// saved columns if `reseals`. Returns whether there was a living user.
+    pub(crate) async fn erase(&self, events: &mut Events, number: usize, reseals: bool) -> bool {
+        let started = Instant::now();
+        let erased: ErasedUser = loop {
+            match self.profiles.erase(events.user(number), ErasureReason::Citizen).await {
+                Ok(erased) => break erased,
+                Err(EraseError::Unknown) => return false,
+                Err(error) => assert!(started.elapsed() < PATIENCE, "{error}"),
+            }
+        };
+        let was_alive = events.is_alive(number);
+        assert!(!self.profiles.columns().row(erased.row).is_present(), "acknowledged, and the row is still there");
+        self.keys.forget(&erased).expect("the key is destroyed");
+        if reseals {
+            self.closer.reseal_projection().expect("resealed");
+        }
+        events.end_life(number);
+        was_alive
+    }
+
+    /// Returns what compares the columns with the store, also on another thread.
+    pub(crate) fn rescan(&self) -> Rescan {
+        Rescan { columns: self.profiles.columns(), projections: self.projections.clone() }
+    }
+
+    /// Asserts that the columns equal what a scan of all stored users gives, and returns the number of living users. Nothing may
+    /// be submitted meanwhile.
     #[track_caller]
     pub(crate) fn assert_equal_to_a_rescan(&self, what: &str) -> usize {
-        let columns = self.profiles.columns();
-        let codes = KnownCodes(columns.dictionaries());
-        let scan = self.projections.scan(None).expect("the store reads");
-        let mut users = std::collections::BTreeSet::new();
-        for part in 0..scan.parts() {
-            let mut visit = |visited: Result<VisitedUser, _>| {
-                let VisitedUser::Living(StoredState { row: id, packed, frames }) =
-                    visited.expect("a user that can be read")
-                else {
-                    return;
-                };
-                let mut state = packed.map(record::unpack).transpose().expect("a state");
-                for frame in &frames {
-                    state = Some(record::replay(state, frame).expect("a frame"));
-                }
-                let state = state.expect("a user with frames");
-                let (row, expected) = (columns.row(id), Row::from_state(&state, &codes));
-                // A commit that changes no column leaves the version.
-                assert_eq!(row.to_bytes()[8..], expected.to_bytes()[8..], "{what}: {row:?} for {expected:?}");
-                assert!(row.version() <= expected.version(), "{what}");
-                users.insert(id);
-            };
-            scan.visit(part, &mut visit).expect("the store reads");
-        }
-        let mut present = 0;
-        columns.snapshot().expect("the only one").visit(|RowId(first), rows| {
-            for (number, row) in (first..).zip(rows) {
-                assert_eq!(row.is_present(), users.contains(&RowId(number)), "{what}: row {number}");
-                present += usize::from(row.is_present());
-            }
-        });
-        assert_eq!(present, users.len(), "{what}");
-        present
+        self.rescan().assert_equal(what, |_| true).living
     }
 
     /// Stops as a server does.
@@ -256,6 +192,75 @@ impl LiveState {
         drop(self.projections);
         self.closer.close().expect("the last checkpoint");
     }
+}
+
+/// Compares the columns with a scan of all stored users.
+pub(crate) struct Rescan {
+    columns: Arc<ColumnStore>,
+    projections: Arc<dyn ProjectionStore>,
+}
+
+/// What a comparison has seen, of the rows that were compared.
+pub(crate) struct Compared {
+    pub(crate) living: usize,
+    pub(crate) erased: usize,
+    pub(crate) rows: BTreeSet<RowId>,
+}
+
+impl Rescan {
+    /// Asserts that the rows which `is_quiet` names equal what a scan gives, and that erased users have none. Nothing of the
+    /// users of these rows may be submitted meanwhile; others may change, leave and return.
+    #[track_caller]
+    pub(crate) fn assert_equal(&self, what: &str, is_quiet: impl Fn(RowId) -> bool) -> Compared {
+        // All words of quiet users are in the dictionaries: a word is, before the commit that brings it is acknowledged.
+        let codes = KnownCodes(self.columns.dictionaries());
+        let scan = self.projections.scan(None).expect("the store reads");
+        let mut compared = Compared { living: 0, erased: 0, rows: BTreeSet::new() };
+        let mut living = BTreeSet::new();
+        for part in 0..scan.parts() {
+            let mut visit = |visited: Result<VisitedUser, _>| {
+                let visited = visited.expect("a user that can be read");
+                let id = match &visited {
+                    VisitedUser::Erased(id, _) => *id,
+                    VisitedUser::Living(stored) => stored.row,
+                };
+                if !is_quiet(id) {
+                    return;
+                }
+                let expected = expected(visited, &codes);
+                let row = self.columns.row(id);
+                // A commit that changes no column leaves the version.
+                assert_eq!(row.to_bytes()[8..], expected.to_bytes()[8..], "{what}: {row:?} for {expected:?}");
+                assert!(row.version() <= expected.version(), "{what}");
+                let is_new = if expected.is_present() { living.insert(id) } else { !compared.rows.contains(&id) };
+                compared.erased += usize::from(is_new && !expected.is_present());
+                compared.rows.insert(id);
+            };
+            scan.visit(part, &mut visit).expect("the store reads");
+        }
+        self.columns.snapshot().expect("the only one").visit(|RowId(first), rows| {
+            for (number, row) in (first..).zip(rows).filter(|(number, _)| is_quiet(RowId(*number))) {
+                assert_eq!(row.is_present(), living.contains(&RowId(number)), "{what}: row {number}");
+            }
+        });
+        compared.living = living.len();
+        compared
+    }
+}
+
+/// Returns the row that a stored user must have.
+fn expected(visited: VisitedUser, codes: &KnownCodes) -> Row {
+    let StoredState { packed, frames, .. } = match visited {
+        VisitedUser::Living(stored) => stored,
+        VisitedUser::Erased(_, tombstone) => {
+            return Row::erased(Version::new(tombstone.generation, tombstone.last_sequence));
+        }
+    };
+    let mut state = packed.map(record::unpack).transpose().expect("a state");
+    for frame in &frames {
+        state = Some(record::replay(state, frame).expect("a frame"));
+    }
+    Row::from_state(&state.expect("a user with frames"), codes)
 }
 
 /// The codes that the columns have given. Every word has one.

@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::live_state::{Events, LiveState, Random, run};
+use crate::events::Events;
+use crate::live_state::{LiveState, Random, run};
 
 const USERS: usize = 200;
 const NEVER: Duration = Duration::from_secs(3600);
