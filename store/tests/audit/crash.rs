@@ -84,6 +84,27 @@ fn a_tree_file_with_wrong_nodes_at_its_end_is_repaired() {
 }
 
 #[test]
+fn a_tree_head_of_which_a_page_was_never_written_is_removed() {
+    let dir = crashed(4);
+    let path = directory(dir.path()).join("heads-2026-11.log");
+    let whole = fs::read(&path).expect("heads");
+    for lost in [1, whole.len() / 2, whole.len() - 1] {
+        let copied = tempfile::tempdir().expect("a folder");
+        copy(dir.path(), copied.path());
+        // The next head, whose end survived.
+        let mut next = whole.clone();
+        next[..lost].fill(0);
+        let path = directory(copied.path()).join("heads-2026-11.log");
+        fs::write(&path, [&whole[..], &next].concat()).expect("heads");
+        let log = open(copied.path());
+        assert_eq!(fs::read(&path).expect("heads"), whole, "the first {lost} bytes are lost");
+        write(&log, 1);
+        drop(log);
+        assert_eq!(assert_sound(copied.path()).entries[0], 8);
+    }
+}
+
+#[test]
 fn an_anchor_that_was_cut_anywhere_is_left_out_and_the_next_ones_hold() {
     let dir = crashed(4);
     let whole = fs::read(anchors(dir.path())).expect("anchors");

@@ -14,9 +14,9 @@ use store::audit::{
     self, AuditKeys, AuditStore, SignedTreeHead, VerifyOptions, leaf_hash, log_id, verify_consistency, verify_inclusion,
 };
 
+use super::audit_options;
 use super::eraser::{Eraser, Job, Ports, body, commitment_in, commitment_to, entries, jobs, receipts};
 use super::promises::{Promises, Step, UserPromises};
-use super::audit_options;
 use crate::kit::erasing::{GENERATION_RECORDS, check_user, is_erased_often};
 use crate::kit::layout::{KEYRING_HEADER_BYTES, SLOT_BYTES, SLOT_LIVE};
 use crate::kit::{Loaded, check_history, options, split, try_open, user};
@@ -224,9 +224,7 @@ impl Image<'_> {
         let journal = RefCell::new(&mut store.journal);
         let eraser = Eraser {
             ports,
-            commit: Box::new(|record| {
-                journal.borrow_mut().append(&[record]).expect("taken")[0].expect("in sequence")
-            }),
+            commit: Box::new(|record| journal.borrow_mut().append(&[record]).expect("taken")[0].expect("in sequence")),
             note: Box::new(|_| {}),
         };
         let resumed = eraser.resume(|_| true);
@@ -240,9 +238,11 @@ impl Image<'_> {
         assert_eq!(jobs(&*store.registry), [], "{what}: a job is left");
         let recorded = self.recorded(audit);
         let receipts = self.check_receipts(store, audit, &recorded);
-        let promised = self.promises.users.iter().flat_map(|(number, promises)| {
-            promises.erasures.keys().map(move |generation| (*number, *generation))
-        });
+        let promised = self
+            .promises
+            .users
+            .iter()
+            .flat_map(|(number, promises)| promises.erasures.keys().map(move |generation| (*number, *generation)));
         let keyring = self.keyring();
         for (number, generation) in promised.chain(resumed.iter().map(|job| (job.number, job.generation))) {
             let erasure = format!("{what}: generation {generation} of user {number}, at the end");
@@ -285,7 +285,6 @@ fn check_proofs(receipt: &ErasureReceipt, key: &[u8; 32], what: &str) {
     let leaf = leaf_hash(receipt.audit_entry.as_bytes());
     let is_included = verify_inclusion(&leaf, receipt.leaf, after.size, &receipt.inclusion, &after.root);
     assert!(is_included, "{what}: the entry is in the tree");
-    let is_consistent =
-        verify_consistency(before.size, after.size, &receipt.consistency, &before.root, &after.root);
+    let is_consistent = verify_consistency(before.size, after.size, &receipt.consistency, &before.root, &after.root);
     assert!(is_consistent, "{what}: the tree was continued");
 }

@@ -92,11 +92,8 @@ fn child() {
     let mut options = options(&data);
     options.checkpoint_interval = Duration::from_millis(30);
     let mut store = try_open(options, id).expect("the store opens");
-    let audit_options = AuditOptions {
-        head_interval: Duration::from_millis(5),
-        clock: clock.clone(),
-        ..audit_options(&data, 0)
-    };
+    let audit_options =
+        AuditOptions { head_interval: Duration::from_millis(5), clock: clock.clone(), ..audit_options(&data, 0) };
     let audit = audit::open(&audit_options, AuditKeys::derive(&store.system_keys)).expect("the audit log opens");
     let notes = Notes::below(&root);
     // What is read after a start is durable.
@@ -211,8 +208,7 @@ impl Run {
     /// Runs the child on the data below `root`, which are those of `before`. `killed` is the recording of a process that was
     /// killed there.
     fn record(tools: &Tools<'_>, day: i64, before: DiskImage, killed: Option<&Recording>, promised: Promises) -> Self {
-        let recording =
-            record_run(tools.scratch, &tools.root, tools.library, ("erasures::child", &[(FIRST_DAY, day)]));
+        let recording = record_run(tools.scratch, &tools.root, tools.library, ("erasures::child", &[(FIRST_DAY, day)]));
         let recording = killed.into_iter().fold(recording, Recording::after);
         let notes = notes(&recording, before.clone(), &tools.root);
         let mut known = promised.clone();
@@ -234,8 +230,7 @@ impl Run {
     /// erasures it is the first one if `is_first`.
     fn moment_after(&self, step: Step, is_at_once: bool, is_first: bool, random: &mut StdRng) -> usize {
         let has_reached = |note: &Note| matches!(note, Note::Reached { step: reached, .. } if *reached == step);
-        let reached: Vec<usize> =
-            self.new.iter().copied().filter(|place| has_reached(&self.notes[*place].1)).collect();
+        let reached: Vec<usize> = self.new.iter().copied().filter(|place| has_reached(&self.notes[*place].1)).collect();
         let place = reached[if is_first { 0 } else { random.random_range(0..reached.len()) }];
         let (at, note) = self.notes[place];
         let next = self.notes[place + 1..].iter().find(|(_, next)| next.number() == note.number());

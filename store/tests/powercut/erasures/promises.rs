@@ -62,7 +62,9 @@ impl Note {
     fn encode(self) -> [u8; NOTE_BYTES] {
         let words = match self {
             Self::Appended { number, sequence } => [0, number as u32, 0, sequence as u32],
-            Self::Reached { number, generation, step, receipt } => [1 + step as u32, number as u32, generation, receipt],
+            Self::Reached { number, generation, step, receipt } => {
+                [1 + step as u32, number as u32, generation, receipt]
+            }
             Self::Closed => [CLOSED, 0, 0, 0],
         };
         let mut bytes = [0; NOTE_BYTES];
