@@ -104,7 +104,13 @@ fn child() {
     let (keys, is_over) = (store.closer.keys(), AtomicBool::new(false));
     thread::scope(|scope| {
         let _over = SetOnDrop(&is_over);
-        scope.spawn(|| while !is_over.load(Ordering::Relaxed) && keys.rotate_ring(&master()).is_ok() {});
+        scope.spawn(|| {
+            while keys.rotate_ring(&master()).is_ok() {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
         let (sender, requests) = channel();
         for place in 0..ERASERS {
             let (ports, sender) = (Ports::of(&store, &audit), sender.clone());
