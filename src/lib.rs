@@ -4,8 +4,8 @@
 
 pub mod cli;
 
-pub mod application;
 mod after_restore;
+pub mod application;
 mod erasure;
 mod handler_states;
 mod key_ages;

@@ -29,7 +29,9 @@ pub enum StartError {
     #[error("`registry`: {0}")]
     Erasures(String),
     /// The audit log of a restored directory cannot be followed. A start without it would accept what was revoked since the backup.
-    #[error("what the audit log says of the time since the backup could not be taken over ({0}): start again, or look at `audit/`")]
+    #[error(
+        "what the audit log says of the time since the backup could not be taken over ({0}): start again, or look at `audit/`"
+    )]
     AfterRestore(String),
     /// Exports cannot be computed on the device that is configured.
     #[error("`export.backend` is `cuda`, and {0}; set it to `auto` or `cpu` to compute on the processor")]

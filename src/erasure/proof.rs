@@ -102,9 +102,8 @@ fn newest_allowed(trail: &dyn AuditTrail, user: &UserId, action: &str) -> Result
     let mut query = entries_about(user, action);
     loop {
         let page = trail.query(&query)?;
-        let allowed = |record: &&AuditRecord| {
-            json::parse(record.line.as_bytes(), DEPTH).is_ok_and(|entry| is_allowed(&entry))
-        };
+        let allowed =
+            |record: &&AuditRecord| json::parse(record.line.as_bytes(), DEPTH).is_ok_and(|entry| is_allowed(&entry));
         if let Some(found) = page.records.iter().find(allowed) {
             return Ok(Some(found.receipt.seq));
         }

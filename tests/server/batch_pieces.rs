@@ -56,7 +56,11 @@ fn a_token_that_is_revoked_between_two_pieces_reads_nothing_more() {
     let (before, after) = batch.rest(|line| line["status"] == 200);
     assert!(before > 0 && !after.is_empty(), "{before} before");
     for line in after {
-        assert_eq!((&line["status"], &line["problem"]["type"]), (&json!(401), &json!("/problems/invalid-token")), "{line}");
+        assert_eq!(
+            (&line["status"], &line["problem"]["type"]),
+            (&json!(401), &json!("/problems/invalid-token")),
+            "{line}"
+        );
         assert!(line.get("profile").is_none() && line.get("etag").is_none(), "{line}");
     }
 }

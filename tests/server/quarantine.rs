@@ -90,7 +90,11 @@ fn a_user_whose_key_is_damaged_at_rest_is_listed_once_somebody_asks_and_until_it
     let refused = server.get(&profile_path(USER), Token::citizen(USER));
     assert_eq!((refused.status, refused.problem().as_str()), (503, "unavailable"), "{refused:?}");
     let listed = list(&server).remove(0);
-    assert_eq!((&listed["frames"], &listed["reason"], &listed["slot"]), (&json!(0), &json!("key"), &json!(0)), "{listed}");
+    assert_eq!(
+        (&listed["frames"], &listed["reason"], &listed["slot"]),
+        (&json!(0), &json!("key"), &json!(0)),
+        "{listed}"
+    );
     assert!(listed["since"].is_string() && !listed.to_string().contains(USER), "{listed}");
     let of_user = send(&server, "GET", &format!("/admin/quarantine?user={USER}")).json();
     assert_eq!(of_user["items"], json!([listed]));

@@ -13,7 +13,6 @@ use domain::access::{AccessRules, Policy, ViewerRules};
 use domain::columns::{Codes, Dictionaries, DictionaryKind, Row, Version, layout};
 use domain::erasure::ErasureReason;
 use domain::event::FeedEvent;
-use domain::id::UserId;
 use domain::port::clock::{Clock, Entropy};
 use domain::port::erasure::{ErasedUser, ErasureParticipant};
 use domain::port::journal::RowId;

@@ -23,8 +23,9 @@ pub(crate) fn page<T>(text: &str, decode: impl Fn(&str) -> Option<T>) -> Result<
             limit.ok_or_else(|| invalid(format!("`limit` must be an integer from 1 to {MAX_LIMIT}")))?
         }
     };
-    let start = query::single(text, &CURSOR)?
-        .map(|given| decode(&given).ok_or_else(|| invalid("`cursor` must be the `next_cursor` of the page before".to_owned())));
+    let start = query::single(text, &CURSOR)?.map(|given| {
+        decode(&given).ok_or_else(|| invalid("`cursor` must be the `next_cursor` of the page before".to_owned()))
+    });
     Ok((start.transpose()?, limit))
 }
 

@@ -30,9 +30,7 @@ pub(super) static ERASURE: [Route; 2] = [
         path: "/api/v2/profile/{user_id}",
         name: "profile",
         methods: &[Method::DELETE],
-        access: Access::Callers(erasing(ERASE_ACTION).by_query(&SCHEDULED), |admission| {
-            admission.to(erasure::erase)
-        }),
+        access: Access::Callers(erasing(ERASE_ACTION).by_query(&SCHEDULED), |admission| admission.to(erasure::erase)),
         summary: "erases a citizen, at once or after some days, and gives a receipt",
         operation: Operation::new(
             Tag::Rights,

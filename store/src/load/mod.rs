@@ -130,7 +130,9 @@ fn visit(
 fn note_damage(engine: &Engine, user: UserHash, found: &Result<Option<LoadedUser>, StoreError>) {
     match found {
         Ok(_) => engine.unreadable.forget(&user),
-        Err(StoreError::Damaged { what }) if engine.index.get(&user).is_none() && !engine.sled.is_quarantined(&user) => {
+        Err(StoreError::Damaged { what })
+            if engine.index.get(&user).is_none() && !engine.sled.is_quarantined(&user) =>
+        {
             let since = engine.retention_clock.as_ref().map_or(0, RetentionClock::now);
             engine.unreadable.note(user, FailedLoad { since, message: what.clone() });
         }

@@ -326,7 +326,8 @@ fn a_backup_of_a_past_that_a_restored_directory_does_not_have_is_refused() {
     // A store that is restored from this one has the past of both.
     let second = back_up(&store);
     drop(store);
-    try_restore(&restore_options_with_copy(&third, from.join("keyring")), &second).expect("restored with its quarantine");
+    try_restore(&restore_options_with_copy(&third, from.join("keyring")), &second)
+        .expect("restored with its quarantine");
     let length = |dir: &Path| std::fs::metadata(dir.join("keyring")).expect("a keyring").len();
     assert_eq!(length(&third), length(&from), "no slot is reserved that nothing refers to");
     let store = open_refusing(&third);
