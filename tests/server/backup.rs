@@ -137,7 +137,10 @@ fn a_backup_goes_through_a_pipe_and_is_checked_on_the_way_in() {
     assert!(error.contains("no keyring") && error.contains("--keyring"), "{error}");
     let checked = restore(to.path(), "piped", &["--keyring", &keyring, "--dry-run"]);
     assert_eq!(succeeded(&checked)["users"], 1);
-    assert_eq!(succeeded(&restore(to.path(), "piped", &["--keyring", &keyring]))["users"], 1);
+    let error = failed(&restore(to.path(), "piped", &["--keyring", &keyring]));
+    assert!(error.contains("not made by `keyring backup`") && error.contains("--audit"), "{error}");
+    let keyring_and_consent = ["--keyring", &keyring, "--accept-older-audit-log"];
+    assert_eq!(succeeded(&restore(to.path(), "piped", &keyring_and_consent))["users"], 1);
     let error = failed(&restore(to.path(), "piped", &["--keyring", &keyring]));
     assert!(error.contains("restore into an empty directory"), "{error}");
     assert_eq!(start_on(to).own_profile(USER).status, 200);

@@ -7,12 +7,30 @@ use serde_json::{Value, json};
 
 use crate::http::{BodyReader, Request, read_head};
 use crate::revocation::revoke;
-use crate::test_server::{TestServer, USER, profile_path, start_server, start_server_with};
+use crate::test_server::{TestServer, USER, profile_path, start_server_with};
 use crate::token::Token;
 use crate::unread::{clients_wait, held, narrow, nothing_is_held};
 
-/// More lines than the buffers of a connection hold.
 const LINES: usize = 1_000;
+/// Schemes of the citizen, so that the buffers of a connection do not hold all lines.
+const SCHEMES: usize = 60;
+
+/// A server with a citizen whose profile is long.
+fn served(settings: &str) -> TestServer {
+    let server = start_server_with(settings);
+    server.post_example();
+    let scheme =
+        |number| json!({"scheme_id": format!("sch_number_{number}"), "scheme_name": "a scheme", "confidence": 0.9});
+    let schemes: Vec<_> = (0..SCHEMES).map(scheme).collect();
+    server.apply(
+        "eligibility",
+        &json!({
+            "specversion": "1.0", "id": "long", "source": "/engines/eligibility", "type": "eligibility.batch.computed",
+            "subject": USER, "time": "2026-01-21T10:00:00Z", "data": {"schemes": schemes},
+        }),
+    );
+    server
+}
 
 /// A batch of reads whose answer the client does not read yet.
 struct PausedBatch(BufReader<BodyReader<BufReader<TcpStream>>>);
@@ -48,8 +66,7 @@ impl PausedBatch {
 
 #[test]
 fn a_token_that_is_revoked_between_two_pieces_reads_nothing_more() {
-    let server = start_server();
-    server.post_example();
+    let server = served("");
     let token = Token::service("profile:read").with("jti", "the-victim");
     let batch = PausedBatch::begin(&server, &token);
     revoke(&server, &json!({"jti": "the-victim"}));
@@ -67,8 +84,7 @@ fn a_token_that_is_revoked_between_two_pieces_reads_nothing_more() {
 
 #[test]
 fn a_consent_that_is_withdrawn_between_two_pieces_holds_for_the_next() {
-    let server = start_server();
-    server.post_example();
+    let server = served("");
     server.consent(USER, &json!({"data_sharing_level": "full", "third_party_sharing": true}));
     let batch = PausedBatch::begin(&server, &Token::service("profile:read third_party"));
     server.consent(USER, &json!({"data_sharing_level": "full", "third_party_sharing": false}));
@@ -83,8 +99,7 @@ fn a_consent_that_is_withdrawn_between_two_pieces_holds_for_the_next() {
 
 #[test]
 fn a_client_that_reads_no_batch_is_disconnected() {
-    let server = start_server_with("[http]\nunread_timeout_s = 1\n");
-    server.post_example();
+    let server = served("[http]\nunread_timeout_s = 1\n");
     let batch = PausedBatch::begin(&server, &Token::service("profile:read"));
     assert_eq!(held(&server), 1);
     nothing_is_held(&server);

@@ -139,13 +139,18 @@ impl Request {
 
     /// Sends the request over a new connection.
     pub(crate) fn send(self, address: SocketAddr) -> Response {
+        self.try_send(address).unwrap_or_else(|error| panic!("no response: {error}"))
+    }
+
+    /// Sends the request over a new connection, and returns an error if the response breaks off.
+    pub(crate) fn try_send(self, address: SocketAddr) -> io::Result<Response> {
         let has_body = self.method != "HEAD";
         let request = self.header("connection", "close");
         let mut stream = connect(address);
         stream.write_all(request.head().as_bytes()).unwrap();
         // A server that refuses early may close before it has read everything.
         let _ = stream.write_all(request.content());
-        read_response(&mut BufReader::new(stream), has_body)
+        Response::read(&mut BufReader::new(stream), has_body)
     }
 }
 
