@@ -19,8 +19,10 @@ const SCHEMES: usize = 60;
 fn served(settings: &str) -> TestServer {
     let server = start_server_with(settings);
     server.post_example();
-    let scheme =
-        |number| json!({"scheme_id": format!("sch_number_{number}"), "scheme_name": "a scheme", "confidence": 0.9});
+    let scheme = |number| {
+        json!({"scheme_id": format!("sch_number_{number}"), "scheme_name": "a scheme", "confidence": 0.9,
+        "matched_rules": ["rule_urban"], "application_status": "not_applied", "annual_benefit_inr": 0})
+    };
     let schemes: Vec<_> = (0..SCHEMES).map(scheme).collect();
     server.apply(
         "eligibility",
