@@ -1,8 +1,9 @@
 //! Callers: the feed of all people, readers of every kind, and an analyst who exports.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use std::{collections::BTreeMap, thread};
+use std::{io, thread};
 
 use domain::splitmix64;
 use serde_json::{Value, json};
