@@ -12,8 +12,8 @@ use crate::roster::Form;
 use crate::runtime::UnpackFault;
 use crate::{Busy, Options, ReadError, Status, Subscription};
 
-/// Number of users of the largest test; the setting `WARM_USERS` of the environment sets another.
-const USERS: usize = 20_000;
+/// Number of users of the largest test.
+const USERS: usize = 200_000;
 
 const BRACKETS: [&str; 2] = ["2.5L-5L", "0-2.5L"];
 
@@ -248,18 +248,16 @@ async fn merge_all(harness: &mut Harness, users: &[usize], time: i64, revision: 
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the test's own setting: how many users")]
 fn warm_users_stay_within_their_bound_while_reads_and_merges_go_on() {
-    let count = std::env::var("WARM_USERS").ok().and_then(|text| text.parse().ok()).unwrap_or(USERS);
     run(async {
         // About half of the users fit.
-        let options = Options { hot_actors_per_shard: 64, warm_bytes: count * 130, ..by_hand() };
+        let options = Options { hot_actors_per_shard: 64, warm_bytes: USERS * 130, ..by_hand() };
         let mut harness = Harness::start(Fixture::new(), options);
-        merge_all(&mut harness, &(0..count).collect::<Vec<_>>(), NOON, 1).await;
+        merge_all(&mut harness, &(0..USERS).collect::<Vec<_>>(), NOON, 1).await;
         let warm = harness.runtime.roster.warm_counters();
-        assert!(warm.users > count / 4 && warm.users < count, "some are warm, and some are cold: {warm:?}");
+        assert!(warm.users > USERS / 4 && warm.users < USERS, "some are warm, and some are cold: {warm:?}");
         assert!(harness.shard.slots.borrow().len() <= 64, "no other user has an actor");
-        let sample: Vec<_> = (0..count).step_by(97).collect();
+        let sample: Vec<_> = (0..USERS).step_by(97).collect();
         let (mut from_memory, mut from_store) = (0, 0);
         for number in &sample {
             match harness.runtime.roster.form(&user(*number)) {
