@@ -11,7 +11,7 @@ use crate::port::table::NO_WORD;
 /// A column of words, as a file holds it.
 #[derive(Debug, Clone, Copy)]
 pub struct WordsOfColumn<'f> {
-    /// The words.
+    /// The different words, which `codes` refers to.
     pub words: &'f [String],
     /// The word of each row as a position in `words`; [`NO_WORD`] where there is none.
     pub codes: &'f [u16],

@@ -55,7 +55,7 @@ pub enum ClaimFault {
     /// A class has too few different values.
     #[error("a class has {distinct} different values of `{column}`, and l is {l}: {class}")]
     FewValues {
-        /// The sensitive column.
+        /// The sensitive column with too few values.
         column: String,
         /// The number of different values.
         distinct: u32,

@@ -135,7 +135,7 @@ impl<'a> Ports<'a> {
     }
 }
 
-/// Erases users.
+/// Erases users of its own one after the other, with a job and a receipt each.
 pub(super) struct Eraser<'a> {
     pub(super) ports: Ports<'a>,
     /// Makes a record durable.

@@ -35,7 +35,7 @@ use crate::recording::{Operation, Recording};
 use crate::{ROOT, compile_recorder, record_run, scratch_directory};
 
 const FIRST_DAY: &str = "STORE_TEST_DAY";
-/// Threads that erase.
+/// Number of threads that erase users at the same time.
 const ERASERS: usize = 3;
 /// Users with these numbers; every fifth one is erased again and again.
 const USERS: usize = 60;

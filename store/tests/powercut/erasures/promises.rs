@@ -143,7 +143,7 @@ pub(super) struct UserPromises {
 /// What was acknowledged of an erasure.
 #[derive(Clone)]
 pub(super) struct ErasurePromise {
-    /// The last step.
+    /// The last step that was acknowledged.
     pub(super) step: Step,
     /// The checksum of the receipt.
     pub(super) receipt: Option<u32>,
