@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::web::Data;
 use config::Settings;
 use metrics_exporter_prometheus::PrometheusHandle;
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
 use crate::erasure::Erasures;
@@ -66,6 +67,7 @@ pub(crate) fn build(
         }),
         backups: Data::new(BackupState {
             backups: Arc::clone(&components.backups),
+            transfer: Mutex::default(),
             audit: components.audit.clone(),
             clock: crate::wiring::wall_clock(),
             credentials: credential_state.clone(),

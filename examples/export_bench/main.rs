@@ -100,6 +100,11 @@ async fn measure(people: u64, format: TableFormat, kept: Option<&Path>) -> Resul
         parse_earlier: Box::new(move |text| Some(ExportRequest { mode: ExportMode::Aggregate, ..parse_again(text)? })),
     };
     let exports = Exports::start(&ExportOptions::default(), ports)?;
+    for k in [10, 10, 100, 1_000] {
+        let started = Instant::now();
+        exports.feasibility(k, 2).ok_or("the columns are not filled")?;
+        println!("feasibility of k = {k}: {:.0} ms", started.elapsed().as_secs_f64() * 1e3);
+    }
     let body = format!(r#"{{"format":"{}","k":10}}"#, format.name());
     let request =
         ExportRequest::parse(body.as_bytes(), &rules, &export_rules).map_err(|_| "the request is not valid")?;
@@ -214,7 +219,9 @@ async fn run(exports: &Exports, request: ExportRequest) -> Result<ExportJob, Box
         }
         watched.changed().await?;
     };
-    println!("  {:?} {:.2} s", stage, last.elapsed().as_secs_f64());
+    if let Some(stage) = stage {
+        println!("  {stage:?} {:.2} s", last.elapsed().as_secs_f64());
+    }
     Ok(ended)
 }
 

@@ -27,7 +27,7 @@ impl OutputFile {
         if path == Path::new(STANDARD) {
             return Ok(Self::Stdout);
         }
-        let part = PathBuf::from(format!("{}.part", path.display()));
+        let part = Self::part_of(path);
         // A part that somebody else may read is not taken over.
         match fs::remove_file(&part) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -38,6 +38,22 @@ impl OutputFile {
         let created = File::options().write(true).create_new(true).mode(0o600).open(&part);
         let file = created.with_context(|| format!("could not create `{}`: choose another place", part.display()))?;
         Ok(Self::File { file, part, path: path.to_owned() })
+    }
+
+    /// Opens the part of an earlier run, to write on after the first `bytes` of it.
+    ///
+    /// # Errors
+    /// There is no part, or it cannot be written.
+    pub(super) fn reopen(path: &Path, bytes: u64) -> anyhow::Result<Self> {
+        let part = Self::part_of(path);
+        let opened = File::options().append(true).open(&part).and_then(|file| file.set_len(bytes).map(|()| file));
+        let file = opened.with_context(|| format!("could not write on in `{}`", part.display()))?;
+        Ok(Self::File { file, part, path: path.to_owned() })
+    }
+
+    /// Returns where the file is until it is complete.
+    pub(super) fn part_of(path: &Path) -> PathBuf {
+        PathBuf::from(format!("{}.part", path.display()))
     }
 
     /// Writes further bytes.

@@ -1,7 +1,7 @@
 //! Measures a backup beside a store that is written to, and its restore.
 //!
 //! `cargo run --release -p store --example backup -- [USERS] [DIRECTORY]` fills a store with USERS users (default 1,000,000) of
-//! realistic size, makes a backup at rest and one under load, restores the latter, and prints the times, and how long appends
+//! realistic size, makes a backup at rest, restores it, makes a backup under load, and prints the times, and how long appends
 //! waited.
 
 #![expect(clippy::print_stdout, reason = "it prints figures")]
@@ -124,6 +124,24 @@ fn main() {
         closer.checkpoint().expect("a checkpoint");
     }
     back_up(&backups, &file, "a backup at rest");
+    for verify in [false, true] {
+        let to = directory.path().join("restored");
+        let keyring = Some(data.join("keyring"));
+        let options =
+            RestoreOptions { store: options(&to), keyring, audit: None, accept_older_log: true, verify, now: 0 };
+        let mut input = BufReader::with_capacity(1 << 20, File::open(&file).expect("a backup"));
+        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+        let start = Instant::now();
+        let report = restore(&options, &master(), &entropy, &mut input, &mut |_| {}).expect("restored");
+        let elapsed = start.elapsed().as_secs_f64();
+        println!(
+            "a restore{}: {} users in {elapsed:.1} s, {:.0} MB/s",
+            if verify { " with a check of every record" } else { "" },
+            report.users,
+            report.bytes as f64 / 1e6 / elapsed
+        );
+        fs::remove_dir_all(&to).expect("removed");
+    }
     let is_done = AtomicBool::new(false);
     let (longest, appended) = thread::scope(|scope| {
         let load = scope.spawn(|| {
@@ -151,23 +169,4 @@ fn main() {
     println!("meanwhile {appended} records were appended; the longest append took {} ms", longest.as_millis());
     closer.close().expect("closes");
     drop((journal, backups));
-
-    for verify in [false, true] {
-        let to = directory.path().join("restored");
-        let keyring = Some(data.join("keyring"));
-        let options =
-            RestoreOptions { store: options(&to), keyring, audit: None, accept_older_log: true, verify, now: 0 };
-        let mut input = BufReader::with_capacity(1 << 20, File::open(&file).expect("a backup"));
-        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-        let start = Instant::now();
-        let report = restore(&options, &master(), &entropy, &mut input, &mut |_| {}).expect("restored");
-        let elapsed = start.elapsed().as_secs_f64();
-        println!(
-            "a restore{}: {} users in {elapsed:.1} s, {:.0} MB/s",
-            if verify { " with a check of every record" } else { "" },
-            report.users,
-            report.bytes as f64 / 1e6 / elapsed
-        );
-        fs::remove_dir_all(&to).expect("removed");
-    }
 }

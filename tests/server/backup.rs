@@ -13,12 +13,12 @@ use crate::route_table::entries;
 use crate::test_server::{PROGRAM, TestServer, USER, profile_path, start_on, start_server};
 use crate::token::{Token, now};
 
-fn operator() -> Token {
+pub(crate) fn operator() -> Token {
     Token::new("admin", "adm:root", "operate").with("amr", json!(["mfa"])).with("auth_time", now())
 }
 
 /// Runs a command on a data directory. A server that uses it is named by its admin listener.
-fn run(command: &[&str], data_dir: &Path, server: Option<&TestServer>, more: &[&str]) -> Output {
+pub(crate) fn run(command: &[&str], data_dir: &Path, server: Option<&TestServer>, more: &[&str]) -> Output {
     let mut process = Command::new(PROGRAM);
     process.args(command).arg("--data-dir").arg(data_dir).args(more).stdin(Stdio::null());
     if let Some(server) = server {
@@ -28,14 +28,14 @@ fn run(command: &[&str], data_dir: &Path, server: Option<&TestServer>, more: &[&
 }
 
 #[track_caller]
-fn succeeded(output: &Output) -> Value {
+pub(crate) fn succeeded(output: &Output) -> Value {
     assert!(output.status.success(), "{output:?}");
     serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
 /// Returns the error of a command that failed, which is one line.
 #[track_caller]
-fn failed(output: &Output) -> String {
+pub(crate) fn failed(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let line = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(line.lines().count(), 1, "{line}");
@@ -43,23 +43,23 @@ fn failed(output: &Output) -> String {
 }
 
 /// A place for files of a test.
-struct Files(TempDir);
+pub(crate) struct Files(TempDir);
 
 impl Files {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(TempDir::new().unwrap())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.path(name).display().to_string()
     }
 
     /// Makes a directory with the secrets of a server.
-    fn directory_for(&self, server: &Path) -> TempDir {
+    pub(crate) fn directory_for(&self, server: &Path) -> TempDir {
         let directory = TempDir::new_in(self.0.path()).unwrap();
         fs::copy(server.join(".env"), directory.path().join(".env")).unwrap();
         directory

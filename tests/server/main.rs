@@ -25,6 +25,7 @@ mod audit_disk;
 mod audit_live;
 mod audit_values;
 mod backup;
+mod backup_continued;
 mod bad_input;
 mod batch_pieces;
 mod bodies;

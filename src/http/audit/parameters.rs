@@ -51,15 +51,6 @@ pub(super) fn parse_people(text: &str, into: &mut AuditQuery) -> Result<(), Prob
     Ok(())
 }
 
-/// Parses a number that a parameter must have.
-///
-/// # Errors
-/// The parameter is absent, repeated or no number.
-pub(super) fn number(text: &str, parameter: &Parameter) -> Result<u64, Problem> {
-    let given = query::single(text, parameter)?.and_then(|given| given.parse().ok());
-    given.ok_or_else(|| invalid(parameter.name, "a whole number is needed"))
-}
-
 fn time(text: &str, parameter: &Parameter) -> Result<Option<i64>, Problem> {
     let Some(given) = query::single(text, parameter)? else { return Ok(None) };
     parse_micros(&given)
@@ -74,7 +65,6 @@ fn invalid(name: &str, advice: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::request::parameter::SIZE;
 
     #[test]
     fn parameters_become_a_query() {
@@ -95,7 +85,5 @@ mod tests {
             assert!(parse(text).is_err_and(|problem| problem.is(Code::InvalidParameter)), "{text}");
         }
         assert!(parse_people("subject=you", &mut AuditQuery::newest(1)).is_err());
-        assert!(number("size=-1", &SIZE).is_err() && number("", &SIZE).is_err());
-        assert_eq!(number("size=12", &SIZE).ok(), Some(12));
     }
 }

@@ -1,56 +1,144 @@
-//! `GET /admin/backup`: a backup of the data as of now, without the keyring.
+//! `GET /admin/backup`: a backup of the data as of now, without the keyring. `GET /admin/backup/{id}` continues one whose
+//! connection broke.
 
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
-use domain::port::audit::{AuditLog, AuditValue};
-use store::backup::{Backup, BackupError, BackupOptions};
+use bytes::Bytes;
+use domain::port::audit::AuditValue;
+use store::backup::{BackupError, BackupOptions};
+use tokio::sync::watch;
 
 use super::state::BackupState;
-use super::stream::{ReadPiece, not_begun, pieces};
+use super::stream::{ReadPiece, ended_early, not_begun, pieces};
+use super::transfer::{Connection, NotContinued, Transfer};
 use crate::http::credential_state::blocking;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::context::RequestContext;
-use crate::http::request::parameter::BYTES_PER_SECOND;
+use crate::http::request::parameter::{BYTES_PER_SECOND, FROM_BYTE};
 use crate::http::request::query;
 
 /// Minimum rate: a backup that takes for ever is no backup.
 const MIN_RATE: u64 = 1_000_000;
 /// The header that says about how many bytes follow at most.
 const ESTIMATE: &str = "x-estimated-bytes";
+/// The header with the id of the backup, for a client that comes back.
+const BACKUP_ID: &str = "x-backup-id";
+/// How long a backup without a connection is held for its client. The server keeps old values for it as long, as for a slow
+/// client, and within the same bounds.
+const HELD: Duration = Duration::from_secs(300);
+/// How often it is looked whether a backup is still to be held.
+const HELD_CHECK: Duration = Duration::from_millis(100);
 
-/// Streams a backup.
+/// Streams a backup. One that is held for a client ends.
 pub(in crate::http) async fn get(context: &RequestContext, state: Data<BackupState>) -> Result<HttpResponse, Problem> {
     let bytes_per_second = rate(context)?;
     if let Some(rate) = bytes_per_second {
         context.note(BYTES_PER_SECOND.name, AuditValue::Integer(i64::try_from(rate).unwrap_or(i64::MAX)));
     }
     context.record_write().await?;
-    let (backups, audit, now) = (Arc::clone(&state.backups), Arc::clone(&state.audit), state.clock.now_micros());
-    let begin = move || -> Result<(Backup, Arc<dyn AuditLog>), BackupError> {
-        audit.flush();
-        Ok((backups.begin(BackupOptions { bytes_per_second, now })?, audit))
-    };
-    let (mut backup, audit) = blocking(begin).await?.map_err(|error| not_begun(&error))?;
-    let estimate = backup.estimated_bytes();
+    let options = BackupOptions { bytes_per_second, now: state.clock.now_micros() };
+    let parts = Data::clone(&state);
+    let (transfer, estimate) = blocking(move || begin(&parts, options)).await?.map_err(|error| not_begun(&error))?;
+    let connection = transfer.connect(0).map_err(|refusal| not_continued(&refusal))?;
+    send(context, &state, &transfer, connection, Some(estimate))
+}
+
+/// Continues a backup.
+pub(in crate::http) async fn continue_one(
+    context: &RequestContext,
+    state: Data<BackupState>,
+) -> Result<HttpResponse, Problem> {
+    let from = query::number(context.query(), &FROM_BYTE)?;
+    context.note(FROM_BYTE.name, AuditValue::Integer(i64::try_from(from).unwrap_or(i64::MAX)));
+    let id = context.request.match_info().query("id");
+    // While a backup begins, none can be continued.
+    let transfer =
+        state.transfer.try_lock().and_then(|transfer| transfer.clone()).filter(|transfer| transfer.id() == id);
+    let transfer = transfer.ok_or_else(|| not_continued(&NotContinued::Ended))?;
+    context.record_write().await?;
+    let again = Arc::clone(&transfer);
+    let connection = blocking(move || again.connect(from)).await?.map_err(|refusal| not_continued(&refusal))?;
+    send(context, &state, &transfer, connection, None)
+}
+
+/// Begins a backup, and returns it with its estimated size in bytes.
+fn begin(state: &BackupState, options: BackupOptions) -> Result<(Arc<Transfer>, u64), BackupError> {
+    let mut current = state.transfer.try_lock().ok_or(BackupError::Busy)?;
+    if let Some(earlier) = &*current {
+        if earlier.is_taken() {
+            return Err(BackupError::Busy);
+        }
+        earlier.end();
+    }
+    let audit = Arc::clone(&state.audit);
+    audit.flush();
+    let mut backup = state.backups.begin(options)?;
+    let (id, estimate) = (backup.id(), backup.estimated_bytes());
     let mut is_flushed = false;
     let read: ReadPiece = Box::new(move || {
-        let piece = backup.next_bytes();
+        let piece = backup.next_bytes().map_err(ended_early)?;
         // What was noted while the users were read is in the copy of the log, too.
         if !is_flushed && backup.reads_files() {
             audit.flush();
             is_flushed = true;
         }
-        piece
+        Ok(piece.map(Bytes::from))
     });
-    Ok(HttpResponse::Ok()
+    let transfer = Transfer::new(format!("{id:032x}"), read);
+    *current = Some(Arc::clone(&transfer));
+    Ok((transfer, estimate))
+}
+
+/// Answers with what a connection of a transfer takes.
+fn send(
+    context: &RequestContext,
+    state: &BackupState,
+    transfer: &Arc<Transfer>,
+    mut connection: Connection,
+    estimate: Option<u64>,
+) -> Result<HttpResponse, Problem> {
+    let read: ReadPiece = Box::new(move || connection.next_piece());
+    let (held, closing) = (Arc::clone(transfer), state.closing.clone());
+    let pieces = pieces(read, move || hold(&held, &closing), state.expiry(&context.caller))?;
+    let mut answer = HttpResponse::Ok();
+    answer
         .insert_header((header::CONTENT_TYPE, "application/octet-stream"))
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"profile-server.backup\""))
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header((ESTIMATE, estimate.to_string()))
-        .streaming(pieces(read, state.expiry(&context.caller))?))
+        .insert_header((BACKUP_ID, transfer.id()));
+    if let Some(estimate) = estimate {
+        answer.insert_header((ESTIMATE, estimate.to_string()));
+    }
+    Ok(answer.streaming(pieces))
+}
+
+/// Ends a transfer when nobody has come back for it in time, or when the server stops. A connection that begins meanwhile holds it
+/// afterwards.
+fn hold(transfer: &Transfer, closing: &watch::Receiver<bool>) {
+    while let Some(since) = transfer.idle_since() {
+        if since.elapsed() > HELD || *closing.borrow() {
+            return transfer.end();
+        }
+        thread::sleep(HELD_CHECK);
+    }
+}
+
+fn not_continued(refusal: &NotContinued) -> Problem {
+    match refusal {
+        NotContinued::Ended => {
+            Problem::new(Code::UnknownResource, "this backup has ended, or there is none with this id: make a new one")
+        }
+        NotContinued::NotKept(there) => {
+            let (least, most) = (there.start(), there.end());
+            let detail = format!("`{}` must be from {least} to {most}", FROM_BYTE.name);
+            Problem::new(Code::InvalidParameter, detail)
+        }
+    }
 }
 
 fn rate(context: &RequestContext) -> Result<Option<u64>, Problem> {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Data, Payload};
+use bytes::Bytes;
 use domain::port::audit::AuditValue;
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::state::BackupState;
-use super::stream::{ReadPiece, not_begun, pieces};
+use super::stream::{ReadPiece, ended_early, not_begun, pieces};
 use crate::http::credential_state::blocking;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::context::RequestContext;
@@ -49,11 +50,11 @@ pub(in crate::http) async fn post(
     let begun = blocking(move || backups.back_up_keyring(now, until)).await?;
     let mut backup = begun.map_err(|error| not_begun(&error))?;
     let length = backup.bytes();
-    let read: ReadPiece = Box::new(move || backup.next_bytes());
+    let read: ReadPiece = Box::new(move || Ok(backup.next_bytes().map_err(ended_early)?.map(Bytes::from)));
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/octet-stream"))
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"keyring.backup\""))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .no_chunking(length)
-        .streaming(pieces(read, state.expiry(&context.caller))?))
+        .streaming(pieces(read, || (), state.expiry(&context.caller))?))
 }

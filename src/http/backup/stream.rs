@@ -15,27 +15,26 @@ use crate::http::request::expiry::Expiry;
 const WAITING_PIECES: usize = 4;
 
 /// Reads the next piece; `None` at the end.
-pub(super) type ReadPiece = Box<dyn FnMut() -> Result<Option<Vec<u8>>, BackupError> + Send>;
+pub(super) type ReadPiece = Box<dyn FnMut() -> io::Result<Option<Bytes>> + Send>;
 
 /// Returns the pieces that `read` returns. It is dropped when the client goes away, when its credentials end, or when the
-/// server stops. After an error the answer is cut off, which a client notices: the end of a backup is missing.
-pub(super) fn pieces(mut read: ReadPiece, expiry: Expiry) -> Result<impl Stream<Item = io::Result<Bytes>>, Problem> {
+/// server stops; then `after` is called, which may block. After an error the answer is cut off, which a client notices: the end of
+/// a backup is missing.
+pub(super) fn pieces(
+    mut read: ReadPiece,
+    after: impl FnOnce() + Send + 'static,
+    expiry: Expiry,
+) -> Result<impl Stream<Item = io::Result<Bytes>>, Problem> {
     let (sender, receiver) = mpsc::channel(WAITING_PIECES);
     let work = move || {
-        loop {
-            let piece = match read() {
-                Ok(Some(piece)) => Ok(Bytes::from(piece)),
-                Ok(None) => return,
-                Err(error) => {
-                    tracing::error!(%error, "a backup has ended early");
-                    Err(io::Error::other(error))
-                }
-            };
+        while let Some(piece) = read().transpose() {
             let is_last = piece.is_err();
             if sender.blocking_send(piece).is_err() || is_last {
-                return;
+                break;
             }
         }
+        drop((read, sender));
+        after();
     };
     let started = thread::Builder::new().name("backup".to_owned()).spawn(work);
     started.map_err(|_| Problem::new(Code::Unavailable, "the backup could not be started: try again"))?;
@@ -47,6 +46,12 @@ pub(super) fn pieces(mut read: ReadPiece, expiry: Expiry) -> Result<impl Stream<
         }
         receiver.recv().await.map(|piece| (piece, (receiver, expiry)))
     }))
+}
+
+/// Logs why a backup cannot be read on, and returns the error that cuts its answer off.
+pub(super) fn ended_early(error: BackupError) -> io::Error {
+    tracing::error!(%error, "a backup has ended early");
+    io::Error::other(error)
 }
 
 /// Returns the problem for a backup that did not begin.

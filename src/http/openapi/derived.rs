@@ -64,6 +64,7 @@ pub(super) fn placeholder(path: &str, name: &str) -> (&'static str, Value) {
         "name" => ("The name of the guide; `/` lists them.", text()),
         "code" => ("The name of the problem; `/problems` lists them.", text()),
         "id" if path.contains("/snapshots/") => ("The `snapshot_id`.", text()),
+        "id" if path.contains("/backup/") => ("The header `X-Backup-Id` of the backup.", text()),
         "id" if path.contains("/rejected/") => ("The `id` of the dead letter.", text()),
         _ => ("", text()),
     }

@@ -202,4 +202,6 @@ parameters! {
         r#"{"type":"integer","minimum":1000000}"#,
         "Maximum rate at which the backup is read.",
     );
+    /// Where a backup goes on.
+    FROM_BYTE = Parameter::new("from", NUMBER, "The number of bytes that the client has.").required();
 }

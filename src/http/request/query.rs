@@ -40,6 +40,17 @@ pub(crate) fn single<'a>(query: &'a str, parameter: &Parameter) -> Result<Option
     }
 }
 
+/// Returns the whole number in a parameter that must be given once.
+///
+/// # Errors
+/// The parameter is absent, repeated or no number.
+pub(crate) fn number(query: &str, parameter: &Parameter) -> Result<u64, Problem> {
+    single(query, parameter)?.and_then(|given| given.parse().ok()).ok_or_else(|| {
+        let detail = format!("the parameter `{}` is not valid: a whole number is needed", parameter.name);
+        Problem::new(Code::InvalidParameter, detail)
+    })
+}
+
 /// Returns the comma-separated list in a parameter. The lists of a repeated parameter are joined.
 pub(crate) fn list<'a>(query: &'a str, parameter: &Parameter) -> Option<Cow<'a, str>> {
     if query.is_empty() {
@@ -70,6 +81,8 @@ mod tests {
         assert_eq!(value("fields").as_deref(), Some("eligibility,deadlines.upcoming"));
         assert_eq!((value("b").as_deref(), value("c").as_deref()), (Some(""), Some("x y+")));
         assert_eq!((value("d e").as_deref(), value("d"), value("")), (Some("%zz"), None, None));
+        assert_eq!(number("b=12", &named("b")).ok(), Some(12));
+        assert!(["b=-1", "b=", "b=1&b=1", ""].into_iter().all(|query| number(query, &named("b")).is_err()));
         let has = |query, name| has(query, &named(name));
         assert!(has("as%5Fof=1", "as_of") && !has("as%5fof=1", "as%5fof") && !has("", "a"));
         assert!(has("schema%5Fversion=1.0", "schema_version"));

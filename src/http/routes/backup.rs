@@ -5,9 +5,10 @@ use actix_web::http::Method;
 use crate::http::backup;
 use crate::http::credential_state::MAX_OPERATOR_BODY;
 use crate::http::operation::{Answer, BodyDescription, Content, Operation, Tag};
+use crate::http::problem::Code;
 use crate::http::request::caller::{Role, Scope};
 use crate::http::request::limits::LimitClass;
-use crate::http::request::parameter::BYTES_PER_SECOND;
+use crate::http::request::parameter::{BYTES_PER_SECOND, FROM_BYTE};
 use crate::http::request::requirements::{AuditRule, Callers, Requirements};
 use crate::http::route::{Access, Route};
 
@@ -18,7 +19,7 @@ const fn backing_up(action: &'static str) -> Requirements {
 }
 
 /// The addresses of backups, on the admin listener.
-pub(super) static BACKUP: [Route; 2] = [
+pub(super) static BACKUP: [Route; 3] = [
     Route {
         path: "/admin/backup",
         name: "backup",
@@ -27,10 +28,27 @@ pub(super) static BACKUP: [Route; 2] = [
         summary: "a backup of the data as of now, without the keyring",
         operation: Operation::new(
             Tag::Backups,
-            &[Answer::new(200, &[Content::new("application/octet-stream", "Bytes")])
-                .headers(&["Content-Disposition", "X-Estimated-Bytes"])],
+            &[Answer::new(200, &[Content::new("application/octet-stream", "Bytes")]).headers(&[
+                "Content-Disposition",
+                "X-Estimated-Bytes",
+                "X-Backup-Id",
+            ])],
         )
         .query(&[&BYTES_PER_SECOND]),
+    },
+    Route {
+        path: "/admin/backup/{id}",
+        name: "backup_rest",
+        methods: &[Method::GET],
+        access: Access::Callers(backing_up("backup.continue"), |admission| admission.to(backup::continue_one)),
+        summary: "the rest of a backup whose connection broke within the last five minutes",
+        operation: Operation::new(
+            Tag::Backups,
+            &[Answer::new(200, &[Content::new("application/octet-stream", "Bytes")])
+                .headers(&["Content-Disposition", "X-Backup-Id"])],
+        )
+        .query(&[&FROM_BYTE])
+        .problems(&[Code::UnknownResource]),
     },
     Route {
         path: "/admin/keyring-backup",

@@ -28,6 +28,7 @@ pub use error::{BackupError, BackupFault, FindUserError, RestoreError};
 pub(crate) use files::FileToCopy;
 pub use keyring_backup::{KeyringBackup, KeyringRestore, restore_keyring};
 pub(crate) use past_epoch::past_position;
+pub use reader::whole_chunks;
 pub(crate) use restore::slot_of_value;
 pub use restore::{RestoreOptions, RestoreReport, check_backup, restore};
 pub use source::{Backup, BackupOptions, Backups};

@@ -87,6 +87,17 @@ impl<'a> BackupReader<'a> {
     }
 }
 
+/// Returns the id of a backup that may be cut off, and how many bytes its header and its whole chunks have. Needs no key: a chunk
+/// is whole if its checksum is right.
+///
+/// # Errors
+/// There is no header of a backup.
+pub fn whole_chunks(input: &mut dyn Read) -> Result<(u128, u64), BackupFault> {
+    let mut reader = BackupReader::begin(input)?;
+    while let Ok(Some(_)) = reader.next() {}
+    Ok((u128::from_be_bytes(reader.header().id), reader.bytes()))
+}
+
 fn fill(input: &mut dyn Read, buffer: &mut [u8], chunk: u64) -> Result<(), BackupFault> {
     input.read_exact(buffer).map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => BackupFault::CutOff { chunk },

@@ -80,6 +80,7 @@ impl Backups {
         };
         let mut backup = Backup {
             engine: Arc::clone(engine),
+            id: u128::from_be_bytes(id),
             registry: Vec::new(),
             chain: ChainMac::for_backup(&keys, &id),
             data_dir: self.data_dir.clone(),
@@ -109,6 +110,7 @@ enum Stage {
 /// A backup that is being made. It is read chunk by chunk; dropped, it ends.
 pub struct Backup {
     engine: Arc<Engine>,
+    id: u128,
     /// The bytes of the registry at the moment of the backup.
     registry: Vec<u8>,
     data_dir: PathBuf,
@@ -121,6 +123,11 @@ pub struct Backup {
 }
 
 impl Backup {
+    /// Returns the random id of the backup, which its header has, too.
+    pub fn id(&self) -> u128 {
+        self.id
+    }
+
     /// Returns about how many bytes the backup has at most: sled's log has outdated values, too.
     pub fn estimated_bytes(&self) -> u64 {
         self.estimate

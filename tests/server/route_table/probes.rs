@@ -196,6 +196,7 @@ pub(crate) fn probe(method: &str, path: &str, parameter: Option<&str>) -> Probe 
         ("GET" | "HEAD", "/problems/{code}") => get(Rule::All, "/problems/busy", 200),
         // Requests that are admitted fail for another reason, so that no backup begins.
         ("GET", "/admin/backup") => get(Rule::Operators, "/admin/backup?bytes_per_second=1", 400),
+        ("GET", "/admin/backup/{id}") => get(Rule::Operators, &format!("/admin/backup/{NO_KEY}?from=0"), 404),
         ("POST", "/admin/keyring-backup") => json(Rule::Operators, path, json!({"keep_until": "soon"}), 400),
         ("POST", "/admin/passivate") => json(Rule::Operators, path, json!({"user_id": OTHER}), 200),
         ("POST", "/admin/reload") => json(Rule::Operators, path, json!({}), 200),

@@ -1,7 +1,9 @@
 //! `backup`: a backup of a data directory, whether a server runs or not.
 
+mod from_server;
+
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,12 +18,13 @@ use store::audit::{self, AuditKeys, AuditStore};
 use store::backup::BackupOptions;
 use store::inspect::is_in_use;
 
-use super::admin_client::{AdminArguments, AdminClient};
-use super::output::print_line;
-use super::output_file::{OutputFile, STANDARD};
-use super::progress::progress_bar;
-use super::restore::master_secrets;
-use super::settings::SettingsArguments;
+use self::from_server::BrokeOff;
+use crate::cli::admin_client::AdminArguments;
+use crate::cli::output::print_line;
+use crate::cli::output_file::{OutputFile, STANDARD};
+use crate::cli::progress::progress_bar;
+use crate::cli::restore::master_secrets;
+use crate::cli::settings::SettingsArguments;
 use crate::{options, wiring};
 
 /// Longer than the command runs: it makes the one checkpoint that it needs.
@@ -34,12 +37,14 @@ const BAR: &str = "{bytes} {bytes_per_sec} {elapsed}";
 ///
 /// If a server uses the directory, the backup comes from its admin listener, and the server goes on. Nothing in a backup can be
 /// read without the keyring, which is not in it: back it up apart, after the data, with `keyring backup`. Exports and columns are
-/// not in it either. A backup that breaks off is of no use, and is made again.
+/// not in it either. If the connection breaks, the command goes on where it was. If the command itself is killed, `--resume` goes on
+/// within five minutes; a later one makes a new backup.
 #[derive(Args)]
 #[command(after_help = "Examples:
   profile-server backup --data-dir var --out monday.backup
-  profile-server backup --data-dir var --out - --rate 20 | ssh store 'cat > monday.backup'")]
-pub(super) struct BackupArguments {
+  profile-server backup --data-dir var --out - --rate 20 | ssh store 'cat > monday.backup'
+  profile-server backup --data-dir var --out monday.backup --resume")]
+pub(in crate::cli) struct BackupArguments {
     #[command(flatten)]
     settings: SettingsArguments,
     #[command(flatten)]
@@ -50,18 +55,23 @@ pub(super) struct BackupArguments {
     /// Maximum number of megabytes a second [default: no limit]
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     rate: Option<u64>,
+    /// Continues a backup of a running server that was killed or cut off, from what is in `FILE.part`
+    #[arg(long, conflicts_with = "rate")]
+    resume: bool,
 }
 
-pub(super) fn run(arguments: &BackupArguments) -> anyhow::Result<()> {
+pub(in crate::cli) fn run(arguments: &BackupArguments) -> anyhow::Result<()> {
     let sources = arguments.settings.sources();
     let settings = Settings::load(&sources)?;
     let rate = arguments.rate.map(|megabytes| megabytes * 1_000_000);
     if is_in_use(&settings.data_dir)? {
-        let client = AdminClient::new(&arguments.server, &settings, &sources)?;
-        let path =
-            rate.map_or_else(|| "/admin/backup".to_owned(), |rate| format!("/admin/backup?bytes_per_second={rate}"));
-        let answer = client.call("GET", &path, None)?;
-        return copy(answer.into_body().into_reader(), &arguments.out);
+        return from_server::run(arguments, &settings, &sources, rate);
+    }
+    if arguments.resume {
+        bail!(
+            "no server uses `{}`, so there is no backup to continue: make one without `--resume`",
+            settings.data_dir.display()
+        );
     }
     let (store, log) = open(&settings, &sources, "backup.make")?;
     let now = wiring::wall_clock().now_micros();
@@ -74,7 +84,7 @@ pub(super) fn run(arguments: &BackupArguments) -> anyhow::Result<()> {
 }
 
 /// Opens the store and the audit log of a data directory that no server uses, and records what is done.
-pub(super) fn open(
+pub(in crate::cli) fn open(
     settings: &Settings,
     sources: &Sources,
     action: &'static str,
@@ -83,7 +93,7 @@ pub(super) fn open(
 }
 
 /// Opens the store and the audit log of a data directory that no server uses, and writes an entry.
-pub(super) fn open_with(
+pub(in crate::cli) fn open_with(
     settings: &Settings,
     sources: &Sources,
     entry: AuditEntry,
@@ -107,7 +117,7 @@ pub(super) fn open_with(
 }
 
 /// Writes what a server sends.
-pub(super) fn copy(mut reader: impl Read, out: &std::path::Path) -> anyhow::Result<()> {
+pub(in crate::cli) fn copy(mut reader: impl Read, out: &Path) -> anyhow::Result<()> {
     let mut piece = vec![0; PIECE];
     write(out, || {
         let filled = reader.read(&mut piece).context("the backup broke off: make it again")?;
@@ -116,12 +126,18 @@ pub(super) fn copy(mut reader: impl Read, out: &std::path::Path) -> anyhow::Resu
 }
 
 /// Writes pieces to a file or to stdout, and prints what was written unless stdout is taken.
-pub(super) fn write(
-    out: &std::path::Path,
+pub(in crate::cli) fn write(out: &Path, next: impl FnMut() -> anyhow::Result<Option<Vec<u8>>>) -> anyhow::Result<()> {
+    write_to(OutputFile::create(out)?, out, 0, next)
+}
+
+/// Writes further pieces to an output that has so many bytes.
+fn write_to(
+    mut output: OutputFile,
+    out: &Path,
+    mut bytes: u64,
     mut next: impl FnMut() -> anyhow::Result<Option<Vec<u8>>>,
 ) -> anyhow::Result<()> {
-    let mut output = OutputFile::create(out)?;
-    let (bar, mut bytes) = (progress_bar(0, BAR), 0_u64);
+    let bar = progress_bar(0, BAR);
     let mut write = || {
         while let Some(piece) = next()? {
             output.write(&piece)?;
@@ -134,12 +150,14 @@ pub(super) fn write(
     bar.finish_and_clear();
     match written {
         Ok(()) => output.finish()?,
+        // What there is of it can be continued.
+        Err(error) if error.is::<BrokeOff>() => return Err(error),
         Err(error) => {
             output.discard();
             return Err(error);
         }
     }
-    if out != std::path::Path::new(STANDARD) {
+    if out != Path::new(STANDARD) {
         print_line(&json!({ "file": out.display().to_string(), "bytes": bytes }).to_string())?;
     }
     Ok(())
