@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::feasibility::FeasibilityCounter;
 use super::forget::ForgetRow;
 use super::messages::{CancelExport, ListExports, StartExport, WatchExport};
-use super::refusal::StartRefusal;
+use super::refusal::{FeasibilityRefusal, StartRefusal};
 use super::registered::RegisteredExports;
 use super::supervisor::{ExportSupervisor, ParseRequest, SupervisorParts};
 use super::worker::{self, WorkerParts};
@@ -73,7 +73,7 @@ pub struct ExportPorts {
 pub struct Exports {
     supervisor: Addr<ExportSupervisor>,
     tables: Arc<dyn TableFiles>,
-    feasibility: Arc<FeasibilityCounter>,
+    feasibility: FeasibilityCounter,
     device: Arc<str>,
     entropy: Arc<dyn Entropy>,
     is_stopping: Arc<AtomicBool>,
@@ -99,8 +99,8 @@ impl Exports {
         let is_stopping = Arc::<AtomicBool>::default();
         let pool = worker::pool(options.threads)?;
         let asked = worker::pool(options.threads)?;
-        let feasibility = FeasibilityCounter::new(columns.clone(), rules.clone(), options.memory_bytes, asked);
-        let feasibility = Arc::new(feasibility);
+        let (known, memory) = ((columns.clone(), rules.clone()), options.memory_bytes);
+        let feasibility = FeasibilityCounter::new(known.0, known.1, memory, asked, is_stopping.clone());
         let parts = WorkerParts {
             is_stopping: is_stopping.clone(),
             columns: columns.clone(),
@@ -169,11 +169,12 @@ impl Exports {
         self.supervisor.send(CancelExport { id, owner: owner.to_owned() }).await.unwrap_or(false)
     }
 
-    /// Deletes the files of exports that hold a user's row, who was erased. Blocks.
+    /// Deletes the files of exports that hold a user's row, who was erased, and forgets classes that the user may be in. Blocks.
     ///
     /// # Errors
     /// A file may still be readable.
     pub fn forget(&self, row: RowId) -> Result<(), TableError> {
+        self.feasibility.forget();
         let (answer, forgotten) = oneshot::channel();
         let busy =
             || TableError::Unavailable { doing: "deleted", source: "the exports are busy, or have stopped".into() };
@@ -189,9 +190,11 @@ impl Exports {
         self.tables.open(&id.to_string())
     }
 
-    /// Returns what an export of everyone would need now. Blocks while classes are counted. `None` if the columns are not
-    /// filled yet.
-    pub fn feasibility(&self, k: u32, l: u32) -> Option<Feasibility> {
+    /// Returns what an export of everyone would need now. Blocks while classes are counted, if nobody has asked for some minutes.
+    ///
+    /// # Errors
+    /// The columns are not filled yet, or the classes cannot be counted.
+    pub fn feasibility(&self, k: u32, l: u32) -> Result<Feasibility, FeasibilityRefusal> {
         self.feasibility.feasibility(k, l)
     }
 

@@ -39,7 +39,7 @@ mod worker;
 
 use crate::row_set;
 pub use exports::{ExportOptions, ExportPorts, Exports};
-pub use refusal::StartRefusal;
+pub use refusal::{FeasibilityRefusal, StartRefusal};
 pub use supervisor::ParseRequest;
 
 #[cfg(test)]

@@ -36,12 +36,17 @@ pub struct Feasibility {
 }
 
 impl Feasibility {
-    /// Computes what an export of the classes of `source` would need. `lattice` is that of the classes. The k is rounded up to
-    /// 5, 10, 20, 50 and so on.
+    /// Returns the k that an answer is for: the one that was asked for, rounded up to 5, 10, 20, 50 and so on.
+    #[must_use]
+    pub fn rounded_k(asked: u32) -> u32 {
+        STEPS.into_iter().find(|step| *step >= asked).unwrap_or(u32::MAX)
+    }
+
+    /// Computes what an export of the classes of `source` would need. `lattice` is that of the classes. The k is rounded up as by
+    /// [`Self::rounded_k`].
     #[must_use]
     pub fn of(lattice: &Lattice, mut source: RolledUpClasses<'_>, asked: PrivacyRequirement) -> Self {
-        let k = STEPS.into_iter().find(|step| *step >= asked.k).unwrap_or(u32::MAX);
-        let requirement = PrivacyRequirement { k, ..asked };
+        let requirement = PrivacyRequirement { k: Self::rounded_k(asked.k), ..asked };
         let rows = coarse_count(source.finest().rows());
         let losses = column_losses(lattice, source.finest());
         // The source cannot fail, so a search without a result says that there is none.

@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
+use actors::export::FeasibilityRefusal;
 use domain::export::MIN_K;
 
 use super::state::ExportState;
@@ -30,10 +31,8 @@ pub(in crate::http) async fn get(context: &RequestContext, state: Data<ExportSta
     let (k, l) = (number(&K, defaults.k, MIN_K, MOST.0)?, number(&L, defaults.l, 1, MOST.1)?);
     let exports = state.exports.clone();
     let feasibility = tokio::task::spawn_blocking(move || exports.feasibility(k, l)).await;
-    let feasibility = feasibility.ok().flatten();
-    let feasibility = feasibility.ok_or_else(|| {
-        Problem::new(Code::Unavailable, "the columns are still being filled after the start: try again in a minute")
-    })?;
+    let feasibility = feasibility.unwrap_or(Err(FeasibilityRefusal::Stopping));
+    let feasibility = feasibility.map_err(|refusal| Problem::new(Code::Unavailable, refusal.to_string()))?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .json(feasibility.to_json()))

@@ -2,6 +2,7 @@
 
 mod devices;
 mod earlier;
+mod feasibility;
 mod fixture;
 mod jobs;
 mod live;
