@@ -17,9 +17,11 @@ use crate::wiring;
 
 /// How long the server may take until it answers: some calls make a checkpoint first.
 const TIMEOUT: Duration = Duration::from_secs(600);
+/// How long nothing may come on a connection, which is dead then. A backup of millions of users begins within this time.
+const SILENCE: Duration = Duration::from_secs(300);
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a token of the command is valid. A backup that takes longer is cut off.
+/// How long a token of the command is valid. A backup that takes longer goes on with another one.
 const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 /// Maximum size of an answer that is JSON, in bytes.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -46,7 +48,16 @@ impl AdminArguments {
     }
 }
 
+/// A server that is there and refuses.
+#[derive(Debug, thiserror::Error)]
+#[error("the server refused with {status}: {detail}")]
+pub(super) struct Refused {
+    pub(super) status: u16,
+    detail: String,
+}
+
 /// Calls a server as an administrator.
+#[derive(Clone)]
 pub(super) struct AdminClient {
     agent: Agent,
     server: String,
@@ -78,9 +89,10 @@ impl AdminClient {
 
     fn with_token(arguments: &AdminArguments, settings: &Settings, token: String) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).proxy(None).max_redirects(0);
-        let config = config.timeout_recv_response(Some(TIMEOUT)).timeout_connect(Some(CONNECT_TIMEOUT)).build();
+        let config = config.timeout_recv_response(Some(TIMEOUT)).timeout_connect(Some(CONNECT_TIMEOUT));
+        let agent = Agent::new_with_config(config.timeout_per_read(Some(SILENCE)).build());
         let server = arguments.admin.clone().unwrap_or_else(|| settings.admin_listen.to_string());
-        Self { agent: Agent::new_with_config(config), server, token, reason: arguments.reason.clone() }
+        Self { agent, server, token, reason: arguments.reason.clone() }
     }
 
     /// Returns the JSON at a path.
@@ -145,8 +157,8 @@ impl AdminClient {
         }
         let text = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_string().unwrap_or_default();
         let problem: Value = serde_json::from_str(&text).unwrap_or_default();
-        let detail = problem["detail"].as_str().unwrap_or("the server gave no reason");
-        Err(anyhow!("the server refused with {}: {detail}", answer.status().as_u16()))
+        let detail = problem["detail"].as_str().unwrap_or("the server gave no reason").to_owned();
+        Err(Refused { status: answer.status().as_u16(), detail }.into())
     }
 }
 

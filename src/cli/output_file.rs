@@ -1,8 +1,8 @@
 //! A file that a command writes as a whole, or stdout in its place.
 
-use std::fs::{self, File};
-use std::io::{self, Write, stdout};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Seek, SeekFrom, Write, stdout};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -27,7 +27,8 @@ impl OutputFile {
         if path == Path::new(STANDARD) {
             return Ok(Self::Stdout);
         }
-        let part = Self::part_of(path);
+        let part = part_of(path);
+        drop(Self::open_part(path)?);
         // A part that somebody else may read is not taken over.
         match fs::remove_file(&part) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -37,23 +38,39 @@ impl OutputFile {
         }
         let created = File::options().write(true).create_new(true).mode(0o600).open(&part);
         let file = created.with_context(|| format!("could not create `{}`: choose another place", part.display()))?;
+        lock(&file, &part)?;
         Ok(Self::File { file, part, path: path.to_owned() })
     }
 
-    /// Opens the part of an earlier run, to write on after the first `bytes` of it.
+    /// Opens the part of `path` that an earlier run has left, so that no other command writes it meanwhile; `None` if there is
+    /// none.
     ///
     /// # Errors
-    /// There is no part, or it cannot be written.
-    pub(super) fn reopen(path: &Path, bytes: u64) -> anyhow::Result<Self> {
-        let part = Self::part_of(path);
-        let opened = File::options().append(true).open(&part).and_then(|file| file.set_len(bytes).map(|()| file));
-        let file = opened.with_context(|| format!("could not write on in `{}`", part.display()))?;
-        Ok(Self::File { file, part, path: path.to_owned() })
+    /// Another command writes it, or it cannot be opened.
+    pub(super) fn open_part(path: &Path) -> anyhow::Result<Option<File>> {
+        let part = part_of(path);
+        let no_link = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+        let file = match File::options().read(true).write(true).custom_flags(no_link).open(&part) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.with_context(|| format!("could not open `{}`: remove it", part.display()))?,
+        };
+        lock(&file, &part)?;
+        Ok(Some(file))
     }
 
-    /// Returns where the file is until it is complete.
-    pub(super) fn part_of(path: &Path) -> PathBuf {
-        PathBuf::from(format!("{}.part", path.display()))
+    /// Returns the output that continues a part of `path` after its first `bytes`. Only its owner may read it from now on.
+    ///
+    /// # Errors
+    /// It cannot be changed.
+    pub(super) fn continued(mut file: File, path: &Path, bytes: u64) -> anyhow::Result<Self> {
+        let part = part_of(path);
+        let mut change = || {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+            file.set_len(bytes)?;
+            file.seek(SeekFrom::Start(bytes)).map(drop)
+        };
+        change().with_context(|| format!("could not change `{}`: make a backup without `--resume`", part.display()))?;
+        Ok(Self::File { file, part, path: path.to_owned() })
     }
 
     /// Writes further bytes.
@@ -93,4 +110,14 @@ impl OutputFile {
             let _ = fs::remove_file(part);
         }
     }
+}
+
+/// Returns where the file is until it is complete.
+fn part_of(path: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.part", path.display()))
+}
+
+/// Makes sure that no other command writes a part. The lock ends with the file.
+fn lock(file: &File, part: &Path) -> anyhow::Result<()> {
+    file.try_lock().with_context(|| format!("another command writes `{}`: wait for its end", part.display()))
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use serde_json::json;
@@ -51,15 +51,39 @@ fn count(server: &TestServer, action: &str) -> usize {
     entries(server).iter().filter(|entry| entry["action"] == action).count()
 }
 
+/// Starts a backup at the lowest rate, and waits until it has some bytes.
+fn begin(server: &TestServer, out: &[&str], part: &Path) -> Child {
+    let mut command = Command::new(PROGRAM);
+    command.arg("backup").arg("--data-dir").arg(server.data_dir.path()).args(out).args(["--rate", "1"]);
+    command.args(["--admin", &server.admin_listen.to_string()]).stdin(Stdio::null());
+    let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually("some bytes", || fs::metadata(part).is_ok_and(|part| part.len() > FEW as u64));
+    process
+}
+
+#[test]
+fn a_backup_whose_server_dies_says_so_and_keeps_what_it_has() {
+    let (server, files) = (server_with_users(), Files::new());
+    let (backup, part) = (files.path("data.backup"), files.path("data.backup.part"));
+    let out = ["--out", backup.to_str().unwrap()];
+    let process = begin(&server, &out, &part);
+    let _stopped = server.kill();
+    let error = failed(&process.wait_with_output().unwrap());
+    assert!(error.contains("broke off") && error.contains("--resume"), "{error}");
+    assert!(part.exists() && !backup.exists());
+}
+
 #[test]
 fn a_command_that_was_killed_continues_where_it_was() {
     let (server, files) = (server_with_users(), Files::new());
     let (backup, part) = (files.path("data.backup"), files.path("data.backup.part"));
     let out = ["--out", backup.to_str().unwrap()];
-    let mut command = Command::new(PROGRAM);
-    command.arg("backup").arg("--data-dir").arg(server.data_dir.path()).args(out).args(["--rate", "1"]);
-    let mut process = command.args(["--admin", &server.admin_listen.to_string()]).spawn().unwrap();
-    eventually("some bytes", || fs::metadata(&part).is_ok_and(|part| part.len() > FEW as u64));
+    let mut process = begin(&server, &out, &part);
+    // While it writes, no other command may.
+    for more in [&out[..], &[&out[..], &["--resume"]].concat()] {
+        let error = failed(&run(&["backup"], server.data_dir.path(), Some(&server), more));
+        assert!(error.contains("another command writes") && error.contains("wait for its end"), "{error}");
+    }
     process.kill().unwrap();
     process.wait().unwrap();
     // A piece may be torn by the kill.
@@ -100,8 +124,13 @@ fn a_connection_that_breaks_is_made_again() {
     let (server, files) = (server_with_users(), Files::new());
     let proxy = breaking_proxy(server.admin_listen).to_string();
     let backup = files.path("data.backup");
-    let more = ["--out", backup.to_str().unwrap(), "--rate", "2", "--admin", &proxy];
-    succeeded(&run(&["backup"], server.data_dir.path(), None, &more));
+    // The token is on stdin, which can be read once.
+    let mut command = Command::new(PROGRAM);
+    command.args(["backup", "--out", backup.to_str().unwrap(), "--rate", "2", "--admin", &proxy, "--token", "-"]);
+    command.arg("--data-dir").arg(server.data_dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+    process.stdin.take().unwrap().write_all(server.sign(operator()).as_bytes()).unwrap();
+    succeeded(&process.wait_with_output().unwrap());
     assert_is_whole(&backup, &server, &files);
     assert_eq!((count(&server, "backup.make"), count(&server, "backup.continue")), (1, 1));
 }
@@ -119,7 +148,7 @@ fn the_rest_of_a_backup_is_the_same_from_every_byte_on_until_another_begins() {
     }
     let beyond = get(&server, &path(whole.body.len() + 1));
     assert_eq!((beyond.status, &*beyond.problem()), (400, "invalid-parameter"));
-    assert!(beyond.text().contains(&format!("from 0 to {}", whole.body.len())), "{}", beyond.text());
+    assert!(beyond.text().contains(&format!("from 0 to {}: otherwise make", whole.body.len())), "{}", beyond.text());
     let without = get(&server, path(0).split('?').next().unwrap());
     assert_eq!((without.status, &*without.problem()), (400, "invalid-parameter"));
     let reader = Token::new("admin", "adm:root", "profile:read").with("amr", json!(["mfa"]));

@@ -99,8 +99,8 @@ impl Exports {
         let is_stopping = Arc::<AtomicBool>::default();
         let pool = worker::pool(options.threads)?;
         let asked = worker::pool(options.threads)?;
-        let (known, memory) = ((columns.clone(), rules.clone()), options.memory_bytes);
-        let feasibility = FeasibilityCounter::new(known.0, known.1, memory, asked, is_stopping.clone());
+        let memory = options.memory_bytes;
+        let feasibility = FeasibilityCounter::new(columns.clone(), rules.clone(), memory, asked, is_stopping.clone());
         let parts = WorkerParts {
             is_stopping: is_stopping.clone(),
             columns: columns.clone(),

@@ -4,6 +4,7 @@
 //! further answers are there at once. While nobody asks, nothing is counted and nothing is kept: a server that makes no exports
 //! pays nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -26,16 +27,28 @@ use super::refusal::FeasibilityRefusal;
 use super::rows::ExportRows;
 use crate::columns::ColumnStore;
 
-/// How long counted classes are used at least.
-const FRESH: Duration = Duration::from_secs(5);
-/// How many times the time that it takes passes between two counts: the background takes a fiftieth of the pool at most.
+/// When classes are counted again, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// How long counted classes are used at least.
+    pub(super) fresh: Duration,
+    /// How long they are used at most. With many millions of people the background takes more than its share for it.
+    pub(super) longest: Duration,
+    /// How long after the last question classes are counted in the background.
+    pub(super) followed: Duration,
+}
+
+const TIMES: Times =
+    Times { fresh: Duration::from_secs(5), longest: Duration::from_secs(120), followed: Duration::from_secs(600) };
+/// How many times the time that it takes passes between two counts: the background takes a fiftieth of the pool.
 const PAUSE_OF_COUNTS: u32 = 50;
-/// How long after the last question classes are counted in the background.
-const FOLLOWED: Duration = Duration::from_secs(600);
 /// How often the background looks whether it is time to count.
-const FOLLOW_CHECK: Duration = Duration::from_millis(100);
-/// How many questions are answered anew with each count, the last ones.
+const CHECK: Duration = Duration::from_millis(100);
+/// How many questions are answered anew with each count in the background, the last ones.
 const REMEMBERED: usize = 8;
+
+/// The k, as [`Feasibility::rounded_k`] has it, and the l.
+type Question = (u32, u32);
 
 /// Answers what an export of everyone would need. Clones share what is counted.
 #[derive(Clone)]
@@ -50,11 +63,12 @@ struct Counter {
     /// runs.
     pool: ThreadPool,
     is_stopping: Arc<AtomicBool>,
-    /// [`FRESH`] and [`FOLLOWED`].
-    times: (Duration, Duration),
+    times: Times,
     kept: Mutex<Kept>,
     /// Locked for as long as one counts, so that others wait for its result.
     counting: Mutex<()>,
+    /// Locked for as long as one searches: a search takes as much memory as the classes.
+    searching: Mutex<()>,
     /// When somebody has asked last, while a thread counts in the background.
     followed: Mutex<Option<Instant>>,
 }
@@ -63,6 +77,8 @@ struct Counter {
 #[derive(Default)]
 struct Kept {
     newest: Option<Arc<Counted>>,
+    /// The last questions, the newest last.
+    questions: Vec<Question>,
     /// How many users were erased since the start. A count during which this has changed may have classes of theirs.
     erasures: u64,
 }
@@ -76,8 +92,8 @@ struct Counted {
     /// `None` once somebody was erased, who may have been alone in a class. The answers, which have only levels and rounded
     /// numbers, stay.
     table: Mutex<Option<Arc<ClassTable>>>,
-    /// The last questions, k and l, and their answers.
-    answers: Mutex<Vec<((u32, u32), Feasibility)>>,
+    /// The answers to the last questions.
+    answers: Mutex<BTreeMap<Question, Feasibility>>,
 }
 
 impl From<JobEnd> for FeasibilityRefusal {
@@ -105,9 +121,10 @@ impl FeasibilityCounter {
             device: Device::new(cpu),
             pool,
             is_stopping,
-            times: (FRESH, FOLLOWED),
+            times: TIMES,
             kept: Mutex::default(),
             counting: Mutex::default(),
+            searching: Mutex::default(),
             followed: Mutex::default(),
         }))
     }
@@ -121,7 +138,7 @@ impl FeasibilityCounter {
             return Err(FeasibilityRefusal::NotReady);
         }
         let answer = self.0.answer((Feasibility::rounded_k(k), l))?;
-        self.follow();
+        self.note_question();
         Ok(answer)
     }
 
@@ -134,9 +151,9 @@ impl FeasibilityCounter {
         }
     }
 
-    /// Returns the counter with other times in place of [`FRESH`] and [`FOLLOWED`].
+    /// Returns the counter with other times.
     #[cfg(test)]
-    pub(super) fn with_times(self, times: (Duration, Duration)) -> Self {
+    pub(super) fn with_times(self, times: Times) -> Self {
         let counter = Arc::into_inner(self.0).expect("it was not used yet");
         Self(Arc::new(Counter { times, ..counter }))
     }
@@ -147,80 +164,130 @@ impl FeasibilityCounter {
         self.0.kept.lock().newest.as_ref().map(|counted| (counted.at, counted.answers.lock().len()))
     }
 
-    /// Notes a question, and starts the thread that counts in the background unless it runs.
-    fn follow(&self) {
+    /// Returns whether classes are being counted. Erasures from now on count.
+    #[cfg(test)]
+    pub(super) fn is_counting(&self) -> bool {
+        self.0.counting.is_locked()
+    }
+
+    /// Notes when somebody has asked, and starts the thread that counts in the background unless it runs.
+    fn note_question(&self) {
         let mut followed = self.0.followed.lock();
         if followed.replace(Instant::now()).is_some() {
             return;
         }
-        let counter = Arc::clone(&self.0);
-        if let Err(error) = thread::Builder::new().name("feasibility".to_owned()).spawn(move || counter.follow()) {
+        let background = Background(Arc::clone(&self.0));
+        drop(followed);
+        // If it cannot be started, it is dropped, which forgets what is kept.
+        if let Err(error) = thread::Builder::new().name("feasibility".to_owned()).spawn(move || background.run()) {
             tracing::warn!("classes are counted only when somebody asks, since no thread could be started: {error}");
-            *followed = None;
         }
     }
 }
 
+/// Counts in the background. Nothing is kept once it ends.
+struct Background(Arc<Counter>);
+
+impl Background {
+    /// Counts again and again, until nobody has asked for a while or the server stops.
+    fn run(self) {
+        let counter = &self.0;
+        loop {
+            thread::sleep(CHECK);
+            let asked = *counter.followed.lock();
+            let is_over = asked.is_none_or(|asked| asked.elapsed() > counter.times.followed);
+            if is_over || counter.is_stopping.load(Ordering::Relaxed) {
+                return;
+            }
+            // The next question says why it failed.
+            if counter.count_if_due().is_err() {
+                counter.kept.lock().newest = None;
+            }
+        }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // Locked in this order nowhere else.
+        *self.0.followed.lock() = None;
+        self.0.kept.lock().newest = None;
+    }
+}
+
 impl Counter {
-    /// Answers a question, k and l; counts if there are no classes, or too old ones.
-    fn answer(&self, question: (u32, u32)) -> Result<Feasibility, JobEnd> {
+    /// Answers a question; counts if there are no classes, or too old ones.
+    fn answer(&self, question: Question) -> Result<Feasibility, JobEnd> {
+        self.remember(question);
         if let Some(answer) = self.answer_from_kept(question) {
             return Ok(answer);
         }
+        let erasures = self.kept.lock().erasures;
         let _counting = self.counting.lock();
         if let Some(answer) = self.answer_from_kept(question) {
             return Ok(answer);
         }
-        let answers = self.count_anew(vec![question])?;
-        answers.into_iter().next().ok_or(JobEnd::Cancelled)
+        let answers = self.count_anew(&[question], erasures)?;
+        answers.into_values().next().ok_or(JobEnd::Cancelled)
     }
 
-    fn answer_from_kept(&self, question: (u32, u32)) -> Option<Feasibility> {
+    /// Notes a question as the newest one.
+    fn remember(&self, question: Question) {
+        let questions = &mut self.kept.lock().questions;
+        questions.retain(|earlier| *earlier != question);
+        if questions.len() == REMEMBERED {
+            questions.remove(0);
+        }
+        questions.push(question);
+    }
+
+    fn answer_from_kept(&self, question: Question) -> Option<Feasibility> {
         let counted = self.kept.lock().newest.clone()?;
         // So old that the background is late, or does not run.
         if counted.at.elapsed() > 2 * self.period(&counted) {
             return None;
         }
-        let known = counted.known(question);
-        // Not locked while it searches: other questions may have their answers already.
-        let answer = known.or_else(|| {
-            let table = counted.table.lock().clone()?;
-            Some(self.search(&counted, &table, question))
-        })?;
-        counted.remember(question, answer.clone());
+        let known = || counted.answers.lock().get(&question).cloned();
+        if let Some(answer) = known() {
+            return Some(answer);
+        }
+        let _searching = self.searching.lock();
+        if let Some(answer) = known() {
+            return Some(answer);
+        }
+        let table = counted.table.lock().clone()?;
+        let answer = self.search(&counted, &table, question);
+        let questions = self.kept.lock().questions.clone();
+        let mut answers = counted.answers.lock();
+        answers.retain(|answered, _| questions.contains(answered));
+        answers.insert(question, answer.clone());
         Some(answer)
     }
 
-    /// Counts again and again, until nobody has asked for a while or the server stops.
-    fn follow(&self) {
-        loop {
-            thread::sleep(FOLLOW_CHECK);
-            let mut followed = self.followed.lock();
-            let is_over = followed.is_none_or(|asked| asked.elapsed() > self.times.1);
-            if is_over || self.is_stopping.load(Ordering::Relaxed) {
-                *followed = None;
-                self.kept.lock().newest = None;
-                return;
-            }
-            drop(followed);
+    /// Counts if the classes are old, and answers the last questions.
+    fn count_if_due(&self) -> Result<(), JobEnd> {
+        let is_due = || {
             let newest = self.kept.lock().newest.clone();
-            if let Some(old) = newest.filter(|counted| counted.at.elapsed() > self.period(counted)) {
-                let questions = old.answers.lock().iter().map(|(question, _)| *question).collect();
-                let _counting = self.counting.lock();
-                if self.count_anew(questions).is_err() {
-                    // The next question says why.
-                    self.kept.lock().newest = None;
-                }
+            newest.is_some_and(|counted| counted.at.elapsed() > self.period(&counted))
+        };
+        if is_due() {
+            let erasures = self.kept.lock().erasures;
+            let _counting = self.counting.lock();
+            if is_due() {
+                let questions = self.kept.lock().questions.clone();
+                self.count_anew(&questions, erasures)?;
             }
         }
+        Ok(())
     }
 
-    /// Counts, answers questions and keeps the classes in place of those before. Returns the answers.
-    fn count_anew(&self, questions: Vec<(u32, u32)>) -> Result<Vec<Feasibility>, JobEnd> {
-        let erasures = self.kept.lock().erasures;
+    /// Counts, answers questions and keeps the classes in place of those before. Returns the answers. `erasures` is how many there
+    /// were before.
+    fn count_anew(&self, questions: &[Question], erasures: u64) -> Result<BTreeMap<Question, Feasibility>, JobEnd> {
         let (mut counted, table) = self.pool.install(|| self.count())?;
-        let answers: Vec<_> = questions.iter().map(|question| self.search(&counted, &table, *question)).collect();
-        counted.answers = Mutex::new(questions.into_iter().zip(answers.iter().cloned()).collect());
+        let answers: BTreeMap<_, _> =
+            questions.iter().map(|question| (*question, self.search(&counted, &table, *question))).collect();
+        counted.answers = Mutex::new(answers.clone());
         counted.took = counted.at.elapsed();
         let mut kept = self.kept.lock();
         counted.table = Mutex::new(Some(Arc::new(table)).filter(|_| kept.erasures == erasures));
@@ -230,14 +297,16 @@ impl Counter {
 
     /// Returns how long counted classes are used.
     fn period(&self, counted: &Counted) -> Duration {
-        self.times.0.max(counted.took * PAUSE_OF_COUNTS)
+        (counted.took * PAUSE_OF_COUNTS).clamp(self.times.fresh, self.times.longest)
     }
 
-    fn search(&self, counted: &Counted, table: &ClassTable, (k, l): (u32, u32)) -> Feasibility {
+    fn search(&self, counted: &Counted, table: &ClassTable, (k, l): Question) -> Feasibility {
         let Counted { lattice, layout, .. } = counted;
         let requirement = PrivacyRequirement { k, l, max_suppression_pct: self.rules.privacy.max_suppression_pct };
-        let source = RolledUpClasses::new(lattice, layout, table.clone()).rolled_up_by(classes::roll_up);
-        self.pool.install(|| Feasibility::of(lattice, source, requirement))
+        self.pool.install(|| {
+            let source = RolledUpClasses::new(lattice, layout, table.clone()).rolled_up_by(classes::roll_up);
+            Feasibility::of(lattice, source, requirement)
+        })
     }
 
     fn count(&self) -> Result<(Counted, ClassTable), JobEnd> {
@@ -260,25 +329,8 @@ impl Counter {
         let mut counted = classes::count(&lattice, &quasi, &sensitive, &selected, &self.device, &job)?;
         counted.table.sort();
         let (layout, table) = (counted.layout, counted.table);
-        let (took, answers, kept) = (at.elapsed(), Mutex::default(), Mutex::default());
-        Ok((Counted { at, took, lattice, layout, table: kept, answers }, table))
-    }
-}
-
-impl Counted {
-    /// Returns the answer to a question that was answered before.
-    fn known(&self, question: (u32, u32)) -> Option<Feasibility> {
-        let answers = self.answers.lock();
-        answers.iter().find(|(known, _)| *known == question).map(|(_, answer)| answer.clone())
-    }
-
-    /// Remembers an answer as the newest, and forgets the oldest if there are too many.
-    fn remember(&self, question: (u32, u32), answer: Feasibility) {
-        let mut answers = self.answers.lock();
-        answers.retain(|(known, _)| *known != question);
-        if answers.len() == REMEMBERED {
-            answers.remove(0);
-        }
-        answers.push((question, answer));
+        let counted =
+            Counted { at, took: at.elapsed(), lattice, layout, table: Mutex::default(), answers: Mutex::default() };
+        Ok((counted, table))
     }
 }

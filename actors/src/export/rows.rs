@@ -60,7 +60,9 @@ impl ExportRows {
             job.scanned(coarse_count(scanned));
         });
         if copied.len() > limit {
-            return Err(JobEnd::Failed("the export has more rows than `export.memory_bytes` allows: filter it"));
+            return Err(JobEnd::Failed(
+                "there are more people than `export.memory_bytes` allows: filter the export, or raise the setting",
+            ));
         }
         job.check_cancelled()?;
         // The newer dictionaries have the codes that came up meanwhile, too.

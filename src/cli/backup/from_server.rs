@@ -1,6 +1,5 @@
 //! A backup that a running server makes, over as many connections as it takes.
 
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 use std::thread;
@@ -12,20 +11,23 @@ use store::backup::whole_chunks;
 use ureq::BodyReader;
 
 use super::{BackupArguments, PIECE, write_to};
-use crate::cli::admin_client::AdminClient;
+use crate::cli::admin_client::{AdminClient, Refused};
 use crate::cli::output_file::{OutputFile, STANDARD};
 
 /// The header with the id of a backup.
 const BACKUP_ID: &str = "x-backup-id";
 /// How long to wait before each try to connect again.
-const PAUSES: [Duration; 6] = [
+const PAUSES: [Duration; 5] = [
     Duration::from_millis(100),
+    Duration::from_millis(400),
     Duration::from_secs(1),
     Duration::from_secs(2),
     Duration::from_secs(4),
-    Duration::from_secs(8),
-    Duration::from_secs(16),
 ];
+/// Refusals that another try may overcome.
+const BUSY: [u16; 2] = [429, 503];
+/// The refusal that a newer token may overcome.
+const UNAUTHENTICATED: u16 = 401;
 
 /// The connection broke, and could not be made again. The server may still hold the rest.
 #[derive(Debug, thiserror::Error)]
@@ -52,12 +54,18 @@ pub(super) fn run(
     sources: &Sources,
     rate: Option<u64>,
 ) -> anyhow::Result<()> {
-    // Each connection has a new token where the command signs its own, so a backup may take longer than one is valid.
-    let connect = || AdminClient::new(&arguments.server, settings, sources);
+    // A token that is given is read once, since stdin ends. Where the command signs its own, each connection has a new one, so a
+    // backup may take longer than one is valid.
+    let given = AdminClient::with_given_token(&arguments.server, settings)?;
+    let connect = || given.clone().map_or_else(|| AdminClient::new(&arguments.server, settings, sources), Ok);
     let out = &*arguments.out;
     let (output, mut download) = match arguments.resume {
         true => resume(out, &connect)?,
         false => {
+            if out != Path::new(STANDARD) {
+                // Before the server begins, which takes long.
+                drop(OutputFile::open_part(out)?);
+            }
             let path = rate.map_or_else(String::new, |rate| format!("?bytes_per_second={rate}"));
             let answer = connect()?.call("GET", &format!("/admin/backup{path}"), None)?;
             let id = answer.headers().get(BACKUP_ID).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
@@ -67,12 +75,14 @@ pub(super) fn run(
     };
     let advice = match out == Path::new(STANDARD) {
         true => "make it again",
-        false => "continue it with `--resume` within five minutes, or make it again",
+        false => "continue it with `--resume` within ten minutes, or make it again",
     };
     let begun = download.bytes;
     write_to(output, out, begun, || {
-        let piece = download.next();
-        Ok(piece.map_err(|cause| BrokeOff { bytes: download.bytes, cause, advice })?)
+        download.next().map_err(|cause| match cause.downcast_ref::<Refused>() {
+            Some(Refused { status, .. }) if !BUSY.contains(status) && *status != UNAUTHENTICATED => cause,
+            _ => BrokeOff { bytes: download.bytes, cause, advice }.into(),
+        })
     })
 }
 
@@ -84,13 +94,12 @@ fn resume<'a>(
     if out == Path::new(STANDARD) {
         bail!("`--resume` needs the file of the earlier run: what went to stdout is not known");
     }
-    let part = OutputFile::part_of(out);
-    let nothing = || format!("nothing to continue in `{}`: make a backup without `--resume`", part.display());
-    let file = File::open(&part).with_context(nothing)?;
-    let (id, bytes) = whole_chunks(&mut BufReader::with_capacity(1 << 20, file)).with_context(nothing)?;
+    let nothing = || format!("nothing to continue in `{}.part`: make a backup without `--resume`", out.display());
+    let mut part = OutputFile::open_part(out)?.with_context(nothing)?;
+    let (id, bytes) = whole_chunks(&mut BufReader::with_capacity(1 << 20, &mut part)).with_context(nothing)?;
     let id = format!("{id:032x}");
     let body = connect_again(connect, &id, bytes)?;
-    Ok((OutputFile::reopen(out, bytes)?, Download { connect, id, body, bytes }))
+    Ok((OutputFile::continued(part, out, bytes)?, Download { connect, id, body, bytes }))
 }
 
 fn connect_again(
@@ -125,9 +134,11 @@ impl Download<'_> {
                         self.body = body;
                         break;
                     }
-                    // A server that is there and refuses will not change its mind.
-                    Err(refusal) if !refusal.is::<ureq::Error>() => return Err(refusal),
-                    Err(no_answer) => error = no_answer,
+                    // The token is over, or the backup is: another try does not help.
+                    Err(refusal) if refusal.downcast_ref::<Refused>().is_some_and(|it| !BUSY.contains(&it.status)) => {
+                        return Err(refusal);
+                    }
+                    Err(not_yet) => error = not_yet,
                 }
             }
         }

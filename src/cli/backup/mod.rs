@@ -38,7 +38,7 @@ const BAR: &str = "{bytes} {bytes_per_sec} {elapsed}";
 /// If a server uses the directory, the backup comes from its admin listener, and the server goes on. Nothing in a backup can be
 /// read without the keyring, which is not in it: back it up apart, after the data, with `keyring backup`. Exports and columns are
 /// not in it either. If the connection breaks, the command goes on where it was. If the command itself is killed, `--resume` goes on
-/// within five minutes; a later one makes a new backup.
+/// within ten minutes; later, make a new backup.
 #[derive(Args)]
 #[command(after_help = "Examples:
   profile-server backup --data-dir var --out monday.backup

@@ -11,7 +11,6 @@ use actix_web::web::Data;
 use bytes::Bytes;
 use domain::port::audit::AuditValue;
 use store::backup::{BackupError, BackupOptions};
-use tokio::sync::watch;
 
 use super::state::BackupState;
 use super::stream::{ReadPiece, ended_early, not_begun, pieces};
@@ -30,9 +29,7 @@ const ESTIMATE: &str = "x-estimated-bytes";
 const BACKUP_ID: &str = "x-backup-id";
 /// How long a backup without a connection is held for its client. The server keeps old values for it as long, as for a slow
 /// client, and within the same bounds.
-const HELD: Duration = Duration::from_secs(300);
-/// How often it is looked whether a backup is still to be held.
-const HELD_CHECK: Duration = Duration::from_millis(100);
+const HELD: Duration = Duration::from_secs(600);
 
 /// Streams a backup. One that is held for a client ends.
 pub(in crate::http) async fn get(context: &RequestContext, state: Data<BackupState>) -> Result<HttpResponse, Problem> {
@@ -43,9 +40,8 @@ pub(in crate::http) async fn get(context: &RequestContext, state: Data<BackupSta
     context.record_write().await?;
     let options = BackupOptions { bytes_per_second, now: state.clock.now_micros() };
     let parts = Data::clone(&state);
-    let (transfer, estimate) = blocking(move || begin(&parts, options)).await?.map_err(|error| not_begun(&error))?;
-    let connection = transfer.connect(0).map_err(|refusal| not_continued(&refusal))?;
-    send(context, &state, &transfer, connection, Some(estimate))
+    let (connection, estimate) = blocking(move || begin(&parts, options)).await??;
+    send(context, &state, connection, Some(estimate))
 }
 
 /// Continues a backup.
@@ -61,23 +57,20 @@ pub(in crate::http) async fn continue_one(
         state.transfer.try_lock().and_then(|transfer| transfer.clone()).filter(|transfer| transfer.id() == id);
     let transfer = transfer.ok_or_else(|| not_continued(&NotContinued::Ended))?;
     context.record_write().await?;
-    let again = Arc::clone(&transfer);
-    let connection = blocking(move || again.connect(from)).await?.map_err(|refusal| not_continued(&refusal))?;
-    send(context, &state, &transfer, connection, None)
+    let connection = blocking(move || transfer.connect(from)).await?.map_err(|refusal| not_continued(&refusal))?;
+    send(context, &state, connection, None)
 }
 
-/// Begins a backup, and returns it with its estimated size in bytes.
-fn begin(state: &BackupState, options: BackupOptions) -> Result<(Arc<Transfer>, u64), BackupError> {
-    let mut current = state.transfer.try_lock().ok_or(BackupError::Busy)?;
-    if let Some(earlier) = &*current {
-        if earlier.is_taken() {
-            return Err(BackupError::Busy);
-        }
-        earlier.end();
+/// Begins a backup, and returns its first connection and its estimated size in bytes.
+fn begin(state: &BackupState, options: BackupOptions) -> Result<(Connection, u64), Problem> {
+    let busy = || not_begun(&BackupError::Busy);
+    let mut current = state.transfer.try_lock().ok_or_else(busy)?;
+    if current.as_ref().is_some_and(|earlier| !earlier.end_if_idle()) {
+        return Err(busy());
     }
     let audit = Arc::clone(&state.audit);
     audit.flush();
-    let mut backup = state.backups.begin(options)?;
+    let mut backup = state.backups.begin(options).map_err(|error| not_begun(&error))?;
     let (id, estimate) = (backup.id(), backup.estimated_bytes());
     let mut is_flushed = false;
     let read: ReadPiece = Box::new(move || {
@@ -90,42 +83,33 @@ fn begin(state: &BackupState, options: BackupOptions) -> Result<(Arc<Transfer>, 
         Ok(piece.map(Bytes::from))
     });
     let transfer = Transfer::new(format!("{id:032x}"), read);
-    *current = Some(Arc::clone(&transfer));
-    Ok((transfer, estimate))
+    let connection = transfer.connect(0).map_err(|refusal| not_continued(&refusal))?;
+    let (held, closing) = (Arc::clone(&transfer), state.closing.clone());
+    let holder = thread::Builder::new().name("backup held".to_owned()).spawn(move || held.hold(HELD, &closing));
+    holder.map_err(|_| Problem::new(Code::Unavailable, "the backup could not be started: try again"))?;
+    *current = Some(transfer);
+    Ok((connection, estimate))
 }
 
 /// Answers with what a connection of a transfer takes.
 fn send(
     context: &RequestContext,
     state: &BackupState,
-    transfer: &Arc<Transfer>,
     mut connection: Connection,
     estimate: Option<u64>,
 ) -> Result<HttpResponse, Problem> {
-    let read: ReadPiece = Box::new(move || connection.next_piece());
-    let (held, closing) = (Arc::clone(transfer), state.closing.clone());
-    let pieces = pieces(read, move || hold(&held, &closing), state.expiry(&context.caller))?;
+    let id = connection.backup_id().to_owned();
+    let pieces = pieces(Box::new(move || connection.next_piece()), state.expiry(&context.caller))?;
     let mut answer = HttpResponse::Ok();
     answer
         .insert_header((header::CONTENT_TYPE, "application/octet-stream"))
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"profile-server.backup\""))
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header((BACKUP_ID, transfer.id()));
+        .insert_header((BACKUP_ID, id));
     if let Some(estimate) = estimate {
         answer.insert_header((ESTIMATE, estimate.to_string()));
     }
     Ok(answer.streaming(pieces))
-}
-
-/// Ends a transfer when nobody has come back for it in time, or when the server stops. A connection that begins meanwhile holds it
-/// afterwards.
-fn hold(transfer: &Transfer, closing: &watch::Receiver<bool>) {
-    while let Some(since) = transfer.idle_since() {
-        if since.elapsed() > HELD || *closing.borrow() {
-            return transfer.end();
-        }
-        thread::sleep(HELD_CHECK);
-    }
 }
 
 fn not_continued(refusal: &NotContinued) -> Problem {
@@ -135,7 +119,7 @@ fn not_continued(refusal: &NotContinued) -> Problem {
         }
         NotContinued::NotKept(there) => {
             let (least, most) = (there.start(), there.end());
-            let detail = format!("`{}` must be from {least} to {most}", FROM_BYTE.name);
+            let detail = format!("`{}` must be from {least} to {most}: otherwise make a new backup", FROM_BYTE.name);
             Problem::new(Code::InvalidParameter, detail)
         }
     }

@@ -56,5 +56,5 @@ pub(in crate::http) async fn post(
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"keyring.backup\""))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .no_chunking(length)
-        .streaming(pieces(read, || (), state.expiry(&context.caller))?))
+        .streaming(pieces(read, state.expiry(&context.caller))?))
 }

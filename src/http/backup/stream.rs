@@ -18,23 +18,17 @@ const WAITING_PIECES: usize = 4;
 pub(super) type ReadPiece = Box<dyn FnMut() -> io::Result<Option<Bytes>> + Send>;
 
 /// Returns the pieces that `read` returns. It is dropped when the client goes away, when its credentials end, or when the
-/// server stops; then `after` is called, which may block. After an error the answer is cut off, which a client notices: the end of
-/// a backup is missing.
-pub(super) fn pieces(
-    mut read: ReadPiece,
-    after: impl FnOnce() + Send + 'static,
-    expiry: Expiry,
-) -> Result<impl Stream<Item = io::Result<Bytes>>, Problem> {
-    let (sender, receiver) = mpsc::channel(WAITING_PIECES);
+/// server stops. After an error or a panic the answer is cut off, which a client notices: the end of a backup is missing.
+pub(super) fn pieces(mut read: ReadPiece, expiry: Expiry) -> Result<impl Stream<Item = io::Result<Bytes>>, Problem> {
+    let (sender, receiver) = mpsc::channel::<io::Result<Option<Bytes>>>(WAITING_PIECES);
     let work = move || {
-        while let Some(piece) = read().transpose() {
-            let is_last = piece.is_err();
+        loop {
+            let piece = read();
+            let is_last = !matches!(piece, Ok(Some(_)));
             if sender.blocking_send(piece).is_err() || is_last {
-                break;
+                return;
             }
         }
-        drop((read, sender));
-        after();
     };
     let started = thread::Builder::new().name("backup".to_owned()).spawn(work);
     started.map_err(|_| Problem::new(Code::Unavailable, "the backup could not be started: try again"))?;
@@ -44,7 +38,10 @@ pub(super) fn pieces(
             receiver.close();
             return Some((Err(ended), (receiver, expiry)));
         }
-        receiver.recv().await.map(|piece| (piece, (receiver, expiry)))
+        // Without an end, the thread has panicked.
+        let no_end = || Err(io::Error::other("the backup broke off"));
+        let piece = receiver.recv().await.unwrap_or_else(no_end).transpose()?;
+        Some((piece, (receiver, expiry)))
     }))
 }
 

@@ -10,16 +10,20 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::stream::ReadPiece;
 
 /// How many of the newest bytes are kept. More than the buffers between here and the client hold: what a client has not got is
 /// kept.
 const KEPT_BYTES: u64 = 32 << 20;
+/// How often it is looked whether a transfer is still to be held.
+const HELD_CHECK: Duration = Duration::from_millis(100);
 
 /// A backup that is being sent. At most one connection takes its pieces; one that begins ends the one before.
 pub(crate) struct Transfer {
@@ -75,22 +79,29 @@ impl Transfer {
         &self.id
     }
 
-    /// Returns since when no connection takes the backup; `None` while one does, and once the transfer has ended.
-    pub(super) fn idle_since(&self) -> Option<Instant> {
-        let state = self.state.lock();
-        state.idle_since.filter(|_| state.read.is_some())
+    /// Ends the transfer, unless a connection takes it, and frees what the backup holds. Returns whether it has ended.
+    pub(super) fn end_if_idle(&self) -> bool {
+        // Locked for longer only while a connection reads.
+        let Some(mut state) = self.state.try_lock_for(HELD_CHECK) else { return false };
+        if state.idle_since.is_some() {
+            state.end();
+        }
+        state.read.is_none()
     }
 
-    /// Returns whether a connection takes the backup. Does not wait while a piece is read.
-    pub(super) fn is_taken(&self) -> bool {
-        self.state.try_lock().is_none_or(|state| state.idle_since.is_none())
-    }
-
-    /// Ends the transfer and frees what the backup holds.
-    pub(super) fn end(&self) {
-        let mut state = self.state.lock();
-        state.read = None;
-        state.kept = VecDeque::new();
+    /// Waits until the transfer has ended. Ends it when it had no connection for a time, or when the server stops.
+    pub(super) fn hold(&self, longest_idle: Duration, closing: &watch::Receiver<bool>) {
+        loop {
+            let mut state = self.state.lock();
+            if *closing.borrow() || state.idle_since.is_some_and(|since| since.elapsed() > longest_idle) {
+                state.end();
+            }
+            if state.read.is_none() {
+                return;
+            }
+            drop(state);
+            thread::sleep(HELD_CHECK);
+        }
     }
 
     /// Begins a connection, which takes the bytes from `from` on, and ends the one before. Blocks while a piece is read.
@@ -113,6 +124,11 @@ impl Transfer {
 }
 
 impl Connection {
+    /// Returns the id of the backup.
+    pub(super) fn backup_id(&self) -> &str {
+        &self.transfer.id
+    }
+
     /// Returns the next piece; `None` at the end. Blocks for the disk and the rate.
     ///
     /// # Errors
@@ -121,6 +137,9 @@ impl Connection {
         let mut state = self.transfer.state.lock();
         if state.connections != self.number {
             return Err(io::Error::other("another connection continues the backup"));
+        }
+        if state.read.is_none() {
+            return Err(io::Error::other("the backup has ended early"));
         }
         if self.next == state.end && !state.read_piece()? {
             return Ok(None);
@@ -141,10 +160,18 @@ impl Drop for Connection {
 }
 
 impl State {
+    fn end(&mut self) {
+        self.read = None;
+        self.kept = VecDeque::new();
+    }
+
     /// Reads a piece and keeps it, in place of the oldest ones; returns whether there was one.
     fn read_piece(&mut self) -> io::Result<bool> {
-        let read = self.read.as_mut().ok_or_else(|| io::Error::other("the backup was ended"))?;
-        let Some(piece) = read().inspect_err(|_| self.read = None)? else { return Ok(false) };
+        // Put back if it succeeds: after an error or a panic the transfer has ended.
+        let Some(mut read) = self.read.take() else { return Ok(false) };
+        let piece = read()?;
+        self.read = Some(read);
+        let Some(piece) = piece else { return Ok(false) };
         self.end += piece.len() as u64;
         self.kept.push_back(piece);
         while self.end - self.kept_from > KEPT_BYTES
@@ -211,16 +238,15 @@ mod tests {
     #[test]
     fn a_new_connection_ends_the_one_before_which_leaves_no_mark() {
         let (transfer, all) = transfer(&[3, 5]);
-        assert!(transfer.idle_since().is_some());
         let mut first = transfer.connect(0).expect("it begins");
         first.next_piece().expect("no error").expect("a piece");
         let mut second = transfer.connect(0).expect("it is kept");
         first.next_piece().expect_err("its end would look like that of the backup");
         drop(first);
-        assert_eq!(transfer.idle_since(), None, "the second one goes on");
+        assert!(!transfer.end_if_idle(), "the second one goes on");
         assert_eq!(rest(&mut second), all);
         drop(second);
-        assert!(transfer.idle_since().is_some());
+        assert!(transfer.end_if_idle());
     }
 
     #[test]
@@ -235,14 +261,39 @@ mod tests {
     }
 
     #[test]
-    fn a_transfer_that_was_ended_or_has_failed_is_not_continued() {
-        let (ended, _) = transfer(&[3]);
-        let mut connection = ended.connect(0).expect("it begins");
-        ended.end();
-        connection.next_piece().expect_err("its end would look like that of the backup");
-        assert_eq!(ended.connect(0).err(), Some(NotContinued::Ended));
-        let failed = Transfer::new("id".to_owned(), Box::new(|| Err(io::Error::other("no disk"))));
+    fn a_transfer_that_has_failed_or_panicked_is_not_continued() {
+        let failing = |read: ReadPiece| Transfer::new("id".to_owned(), read);
+        let failed = failing(Box::new(|| Err(io::Error::other("no disk"))));
         failed.connect(0).expect("it begins").next_piece().expect_err("it fails");
         assert_eq!(failed.connect(0).err(), Some(NotContinued::Ended));
+        let panicked = failing(Box::new(|| panic!("a fault")));
+        let mut connection = panicked.connect(0).expect("it begins");
+        let piece = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| connection.next_piece().is_ok()));
+        piece.expect_err("it panics");
+        connection.next_piece().expect_err("its end would look like that of the backup");
+        assert_eq!(panicked.connect(0).err(), Some(NotContinued::Ended));
+    }
+
+    #[test]
+    fn a_transfer_is_held_until_nobody_has_come_for_a_while_or_the_server_stops() {
+        let (stop, closing) = watch::channel(false);
+        let (idle, _) = transfer(&[3, 5]);
+        idle.connect(0).expect("it begins").next_piece().expect("no error").expect("a piece");
+        idle.hold(Duration::from_millis(1), &closing);
+        assert_eq!(idle.connect(3).err(), Some(NotContinued::Ended));
+
+        let (taken, all) = transfer(&[3, 5]);
+        let mut connection = taken.connect(0).expect("it begins");
+        thread::scope(|scope| {
+            let holder = scope.spawn(|| taken.hold(Duration::ZERO, &closing));
+            thread::sleep(3 * HELD_CHECK);
+            assert_eq!(rest(&mut connection), all, "it is not idle");
+            assert!(!holder.is_finished());
+            // Pieces that are kept are not handed out either.
+            let mut again = taken.connect(3).expect("it is kept");
+            stop.send_replace(true);
+            holder.join().expect("no panic");
+            again.next_piece().expect_err("its end would look like that of the backup");
+        });
     }
 }

@@ -3,10 +3,10 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
-use actors::export::FeasibilityRefusal;
 use domain::export::MIN_K;
 
 use super::state::ExportState;
+use crate::http::credential_state::blocking;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::context::RequestContext;
 use crate::http::request::parameter::{K, L, Parameter};
@@ -30,8 +30,7 @@ pub(in crate::http) async fn get(context: &RequestContext, state: Data<ExportSta
     let defaults = state.export_rules.privacy;
     let (k, l) = (number(&K, defaults.k, MIN_K, MOST.0)?, number(&L, defaults.l, 1, MOST.1)?);
     let exports = state.exports.clone();
-    let feasibility = tokio::task::spawn_blocking(move || exports.feasibility(k, l)).await;
-    let feasibility = feasibility.unwrap_or(Err(FeasibilityRefusal::Stopping));
+    let feasibility = blocking(move || exports.feasibility(k, l)).await?;
     let feasibility = feasibility.map_err(|refusal| Problem::new(Code::Unavailable, refusal.to_string()))?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))

@@ -41,7 +41,7 @@ pub(super) static BACKUP: [Route; 3] = [
         name: "backup_rest",
         methods: &[Method::GET],
         access: Access::Callers(backing_up("backup.continue"), |admission| admission.to(backup::continue_one)),
-        summary: "the rest of a backup whose connection broke within the last five minutes",
+        summary: "the rest of a backup whose connection broke within the last ten minutes",
         operation: Operation::new(
             Tag::Backups,
             &[Answer::new(200, &[Content::new("application/octet-stream", "Bytes")])
