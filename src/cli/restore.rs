@@ -119,6 +119,12 @@ fn dry_run(
             "without a keyring, damage is found, but not whether somebody has changed the backup: give `--keyring`",
         );
     }
+    let has_log = arguments.audit.is_some() || arguments.accept_older_audit_log;
+    if arguments.keyring.is_some() && report.keyring_time.is_none() && !has_log {
+        print_error(
+            "the keyring was not made by `keyring backup`: its restore needs `--audit` or `--accept-older-audit-log`",
+        );
+    }
     print_report(&report)
 }
 

@@ -137,6 +137,8 @@ fn a_backup_goes_through_a_pipe_and_is_checked_on_the_way_in() {
     assert!(error.contains("no keyring") && error.contains("--keyring"), "{error}");
     let checked = restore(to.path(), "piped", &["--keyring", &keyring, "--dry-run"]);
     assert_eq!(succeeded(&checked)["users"], 1);
+    let note = String::from_utf8(checked.stderr).unwrap();
+    assert!(note.contains("not made by `keyring backup`") && note.contains("--audit"), "{note}");
     let error = failed(&restore(to.path(), "piped", &["--keyring", &keyring]));
     assert!(error.contains("not made by `keyring backup`") && error.contains("--audit"), "{error}");
     let keyring_and_consent = ["--keyring", &keyring, "--accept-older-audit-log"];

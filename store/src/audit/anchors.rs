@@ -187,8 +187,11 @@ impl AnchorFile {
         let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path)?;
         file.write_all(text.as_bytes())?;
         file.sync_data()?;
-        self.is_torn = false;
         let length = file.metadata()?.len();
+        if length == text.len() as u64 {
+            sync_directory_of(&self.path)?;
+        }
+        self.is_torn = false;
         if self.thin_from.is_some_and(|from| length >= from) {
             // The heads are stored, whatever becomes of the older ones.
             let thinned = self.thin().unwrap_or_else(|error| {
@@ -208,11 +211,15 @@ impl AnchorFile {
         file.write_all(&kept)?;
         file.sync_data()?;
         std::fs::rename(&new, &self.path)?;
-        if let Some(directory) = self.path.parent() {
-            std::fs::File::open(directory)?.sync_all()?;
-        }
+        sync_directory_of(&self.path)?;
         Ok(kept.len() as u64)
     }
+}
+
+/// Makes the name of a file durable.
+fn sync_directory_of(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

@@ -67,6 +67,8 @@ pub struct RestoreReport {
     pub erasures_applied: u64,
     /// Epoch of the restored store; 0 if nothing was restored.
     pub epoch: u64,
+    /// When the backup of the keyring was made, in microseconds since the Unix epoch; `None` for a keyring that is no backup.
+    pub keyring_time: Option<i64>,
 }
 
 /// Checks a backup, and writes nothing. Without `keys`, which are a keyring and its master key, damage is found, but not every
@@ -81,8 +83,9 @@ pub fn check_backup(
     progress: &mut dyn FnMut(u64),
 ) -> Result<RestoreReport, RestoreError> {
     let mut reader = BackupReader::begin(input)?;
-    if let Some((keyring, master)) = keys {
-        reader.authenticate(GivenKeyring::open(keyring, master, now)?.keys())?;
+    let keyring = keys.map(|(keyring, master)| GivenKeyring::open(keyring, master, now)).transpose()?;
+    if let Some(keyring) = &keyring {
+        reader.authenticate(keyring.keys())?;
     }
     let mut users = 0;
     while let Some(chunk) = reader.next()? {
@@ -92,7 +95,8 @@ pub fn check_backup(
         progress(reader.bytes());
     }
     let (backup_time, values, bytes) = (reader.header().time, reader.totals().values, reader.bytes());
-    Ok(RestoreReport { backup_time, bytes, values, users, ..RestoreReport::default() })
+    let keyring_time = keyring.and_then(|keyring| keyring.time());
+    Ok(RestoreReport { backup_time, bytes, values, users, keyring_time, ..RestoreReport::default() })
 }
 
 /// Restores a data directory from a backup. The store that opens there has another epoch, so that clients that hold cursors
@@ -159,6 +163,7 @@ pub fn restore(
         users_without_key,
         erasures_applied,
         epoch,
+        keyring_time: given.time(),
     };
     target.finish()?;
     Ok(report)
