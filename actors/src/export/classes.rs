@@ -128,7 +128,7 @@ pub(super) fn too_small(rows: &[(u64, u64)], layout: &SensitiveLayout, requireme
 
 /// Returns the keys of the classes that do not meet the requirement, ascending.
 pub(super) fn small_keys(table: &ClassTable, layout: &SensitiveLayout, requirement: &PrivacyRequirement) -> Vec<u64> {
-    let small = table.classes(layout).filter(|class| !requirement.is_met_by(class.size, class.distinct));
+    let small = table.classes(layout).filter(|class| !requirement.is_met_by(class));
     let mut small: Vec<u64> = small.map(|class| class.key).collect();
     small.sort_unstable();
     small

@@ -1,7 +1,5 @@
 //! Rows as codes of dictionaries, one column for each quasi-identifier and each sensitive column.
 
-use std::collections::BTreeMap;
-
 use domain::columns::{ABSENT_COUNT, DictionaryKind, Quasi, Risk, Row, STATUSES};
 use domain::export::{
     ExportColumn, ExportRequest, ExportRules, Hierarchy, Lattice, LevelRule, QuasiIdentifier, SetupError,
@@ -104,23 +102,26 @@ fn states(rows: &ExportRows, hierarchy: &Hierarchy) -> CodedColumn {
 fn places(rows: &ExportRows, among: &[u32]) -> CodedColumn {
     let (states, districts) =
         (rows.dictionaries.get(DictionaryKind::State), rows.dictionaries.get(DictionaryKind::District));
-    let place = |row: &Row| (u16::from(row.quasi(Quasi::State)), row.district);
-    let mut found: BTreeMap<(u16, u16), Option<SmolStr>> = BTreeMap::new();
-    for row in among.iter().map(|position| &rows.rows[*position as usize]) {
-        found.entry(place(row)).or_insert_with_key(|(state, district)| {
-            let state = states.word(*state)?;
-            Some(
-                districts.word(*district).map_or_else(|| state.into(), |district| format!("{state}/{district}").into()),
-            )
-        });
-    }
-    let mut words: Vec<Option<SmolStr>> = found.values().cloned().chain([None]).collect();
+    // A place is a cell of a table: a row of all districts for each state. A row costs one look at it.
+    let row_length = usize::from(DictionaryKind::District.other()) + 1;
+    let cell = |row: &Row| usize::from(row.quasi(Quasi::State)) * row_length + usize::from(row.district);
+    let mut found = vec![false; (usize::from(DictionaryKind::State.other()) + 1) * row_length];
+    among.iter().for_each(|position| found[cell(&rows.rows[*position as usize])] = true);
+    let word = |cell: usize| -> Option<SmolStr> {
+        let state = states.word((cell / row_length) as u16)?;
+        let district = districts.word((cell % row_length) as u16);
+        Some(district.map_or_else(|| state.into(), |district| format!("{state}/{district}").into()))
+    };
+    let found: Vec<(usize, Option<SmolStr>)> =
+        (0..found.len()).filter(|cell| found[*cell]).map(|cell| (cell, word(cell))).collect();
+    let mut words: Vec<Option<SmolStr>> = found.iter().map(|(_, word)| word.clone()).chain([None]).collect();
     words.sort_unstable();
     words.dedup();
-    let code_of: BTreeMap<(u16, u16), u32> =
-        found.into_iter().map(|(place, word)| (place, words.binary_search(&word).unwrap_or_default() as u32)).collect();
-    let code = |row: &Row| code_of.get(&place(row)).copied().unwrap_or_default();
-    CodedColumn { codes: rows.rows.iter().map(code).collect(), words }
+    let mut codes = vec![0; (usize::from(DictionaryKind::State.other()) + 1) * row_length];
+    for (cell, word) in &found {
+        codes[*cell] = words.binary_search(word).unwrap_or_default() as u32;
+    }
+    CodedColumn { codes: rows.rows.iter().map(|row| codes[cell(row)]).collect(), words }
 }
 
 /// Returns the sensitive columns of a request, in the order of a file.

@@ -188,7 +188,7 @@ mod tests {
                 assert_eq!(rolled.len(), of_rows(&coarse).len(), "seed {seed}");
                 assert_eq!(pairs.collect::<BTreeMap<_, _>>(), of_rows(&coarse), "seed {seed}");
                 assert_eq!(rolled.rows(), rows.len() as u64);
-                let distinct = rolled.classes(&layout).map(|class| class.distinct);
+                let distinct = rolled.classes(&layout).map(|class| class.distinct());
                 assert!(distinct.zip(&rolled.sensitive).all(|(count, set)| count == set.count_ones()));
             }
         }

@@ -12,7 +12,7 @@ pub trait ClassSource {
     ///
     /// # Errors
     /// The classes could not be counted.
-    fn visit_classes(&mut self, node: &Node, visit: &mut dyn FnMut(&EquivalenceClass)) -> Result<(), Self::Error>;
+    fn visit_classes(&mut self, node: &Node, visit: &mut dyn FnMut(&EquivalenceClass<'_>)) -> Result<(), Self::Error>;
 }
 
 /// Computes the classes of a coarser node from those of a finer one, as [`ClassTable::roll_up`] does.
@@ -86,7 +86,7 @@ impl<'l> RolledUpClasses<'l> {
 impl ClassSource for RolledUpClasses<'_> {
     type Error = std::convert::Infallible;
 
-    fn visit_classes(&mut self, node: &Node, visit: &mut dyn FnMut(&EquivalenceClass)) -> Result<(), Self::Error> {
+    fn visit_classes(&mut self, node: &Node, visit: &mut dyn FnMut(&EquivalenceClass<'_>)) -> Result<(), Self::Error> {
         let layout = self.layout;
         self.table(node).classes(layout).for_each(|class| visit(&class));
         Ok(())

@@ -3,14 +3,23 @@
 use super::SensitiveLayout;
 
 /// Rows with equal quasi-identifiers at a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EquivalenceClass {
+#[derive(Debug, Clone, Copy)]
+pub struct EquivalenceClass<'l> {
     /// The key at the node.
     pub key: u64,
     /// The number of rows.
     pub size: u32,
-    /// The least number of different values that a sensitive column has in the class; `u32::MAX` if there is none.
-    pub distinct: u32,
+    /// The sensitive values, see [`SensitiveLayout`].
+    sensitive: u64,
+    layout: &'l SensitiveLayout,
+}
+
+impl EquivalenceClass<'_> {
+    /// Returns the least number of different values that a sensitive column has in the class; `u32::MAX` if there is none.
+    #[must_use]
+    pub fn distinct(&self) -> u32 {
+        self.layout.distinct(self.sensitive)
+    }
 }
 
 /// Classes at one node, in no particular order: three slices with an entry for each class.
@@ -57,11 +66,12 @@ impl ClassTable {
     }
 
     /// Returns the classes.
-    pub fn classes<'t>(&'t self, layout: &'t SensitiveLayout) -> impl Iterator<Item = EquivalenceClass> + 't {
+    pub fn classes<'t>(&'t self, layout: &'t SensitiveLayout) -> impl Iterator<Item = EquivalenceClass<'t>> + 't {
         self.keys.iter().zip(&self.sizes).zip(&self.sensitive).map(|((key, size), sensitive)| EquivalenceClass {
             key: *key,
             size: *size,
-            distinct: layout.distinct(*sensitive),
+            sensitive: *sensitive,
+            layout,
         })
     }
 }

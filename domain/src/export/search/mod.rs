@@ -8,7 +8,7 @@ mod tests;
 use candidates::{Candidates, Status};
 pub use loss::{InformationLoss, column_losses};
 
-use super::{ClassSource, Lattice, Node};
+use super::{ClassSource, EquivalenceClass, Lattice, Node};
 
 /// What every class of an export must reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +22,10 @@ pub struct PrivacyRequirement {
 }
 
 impl PrivacyRequirement {
-    /// Returns whether a class of this size with so many different values may be written.
+    /// Returns whether a class may be written.
     #[must_use]
-    pub const fn is_met_by(&self, size: u32, distinct: u32) -> bool {
-        size >= self.k && distinct >= self.l
+    pub fn is_met_by(&self, class: &EquivalenceClass<'_>) -> bool {
+        class.size >= self.k && class.distinct() >= self.l
     }
 
     /// Returns whether so many of the rows may be left out.
@@ -90,7 +90,8 @@ pub fn search<S: ClassSource>(
     source: &mut S,
 ) -> Result<SearchOutcome, SearchError<S::Error>> {
     let candidates = Candidates::new(lattice, losses);
-    let mut search = Search { lattice, requirement, source, candidates, best: None, evaluated: 0 };
+    let mut search =
+        Search { lattice, requirement, source, candidates, most_suppressed: u64::MAX, best: None, evaluated: 0 };
     search.run()?;
     let (at, evaluation) = search.best.ok_or(SearchError::Unreachable)?;
     let candidate = search.candidates.at(at);
@@ -110,6 +111,8 @@ struct Search<'s, S: ClassSource> {
     requirement: &'s PrivacyRequirement,
     source: &'s mut S,
     candidates: Candidates,
+    /// How many rows may be left out; not known before the first node is evaluated.
+    most_suppressed: u64,
     /// The best node so far.
     best: Option<(usize, Evaluation)>,
     evaluated: u32,
@@ -119,9 +122,11 @@ impl<S: ClassSource> Search<'_, S> {
     fn run(&mut self) -> Result<(), SearchError<S::Error>> {
         // If the coarsest node does not meet the requirement, no other one does.
         let top = self.candidates.last();
-        if self.evaluate(top)?.rows == 0 {
+        let rows = self.evaluate(top)?.rows;
+        if rows == 0 {
             return Err(SearchError::NoRows);
         }
+        self.most_suppressed = rows * u64::from(self.requirement.max_suppression_pct) / 100;
         while let Some(at) = self.candidates.next() {
             if self.best.as_ref().is_some_and(|(best, evaluation)| {
                 self.candidates.rank(at) > self.candidates.exact_rank(*best, evaluation.suppression_loss)
@@ -159,7 +164,7 @@ impl<S: ClassSource> Search<'_, S> {
     }
 
     fn evaluate(&mut self, at: usize) -> Result<Evaluation, SearchError<S::Error>> {
-        let (lattice, requirement) = (self.lattice, self.requirement);
+        let (lattice, requirement, most_suppressed) = (self.lattice, self.requirement, self.most_suppressed);
         let node = self.candidates.at(at).node;
         let full = lattice.columns().len() as u64 * u64::from(super::PENALTY_UNIT);
         let penalties = lattice.penalties(&node);
@@ -167,10 +172,13 @@ impl<S: ClassSource> Search<'_, S> {
         let visited = self.source.visit_classes(&node, &mut |class| {
             let rows = u64::from(class.size);
             evaluation.rows += rows;
-            if requirement.is_met_by(class.size, class.distinct) {
+            if requirement.is_met_by(class) {
                 evaluation.classes += 1;
-            } else {
-                evaluation.suppressed_rows += rows;
+                return;
+            }
+            evaluation.suppressed_rows += rows;
+            // The loss of a node that leaves out too many rows is not needed.
+            if evaluation.suppressed_rows <= most_suppressed {
                 evaluation.suppression_loss += rows * (full - penalties.sum(class.key));
             }
         });

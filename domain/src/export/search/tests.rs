@@ -79,7 +79,7 @@ fn the_result_reaches_k_and_l_and_no_node_loses_less() {
                     "seed {seed}"
                 );
                 let classes = source.table(&outcome.node).classes(&layout);
-                let written = classes.filter(|class| requirement.is_met_by(class.size, class.distinct));
+                let written = classes.filter(|class| requirement.is_met_by(class));
                 let written: Vec<u64> =
                     written.flat_map(|class| std::iter::repeat_n(class.key, class.size as usize)).collect();
                 let loss = InformationLoss::from_rows(&lattice, &node, written.into_iter(), outcome.suppressed_rows);
@@ -137,7 +137,7 @@ fn no_rows_and_failures_of_the_source_are_errors() {
         fn visit_classes(
             &mut self,
             _: &Node,
-            _: &mut dyn FnMut(&crate::export::EquivalenceClass),
+            _: &mut dyn FnMut(&crate::export::EquivalenceClass<'_>),
         ) -> Result<(), Self::Error> {
             Err("cancelled")
         }
