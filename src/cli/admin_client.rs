@@ -15,10 +15,9 @@ use super::token::{TokenRequest, sign_token};
 use crate::http::request::caller::Role;
 use crate::wiring;
 
-/// How long the server may take until it answers: some calls make a checkpoint first.
+/// How long the server may take until it answers, since some calls make a checkpoint first, and how long nothing may come of an
+/// answer: the connection is dead then.
 const TIMEOUT: Duration = Duration::from_secs(600);
-/// How long nothing may come on a connection, which is dead then. A backup of millions of users begins within this time.
-const SILENCE: Duration = Duration::from_secs(300);
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a token of the command is valid. A backup that takes longer goes on with another one.
@@ -90,7 +89,7 @@ impl AdminClient {
     fn with_token(arguments: &AdminArguments, settings: &Settings, token: String) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).proxy(None).max_redirects(0);
         let config = config.timeout_recv_response(Some(TIMEOUT)).timeout_connect(Some(CONNECT_TIMEOUT));
-        let agent = Agent::new_with_config(config.timeout_per_read(Some(SILENCE)).build());
+        let agent = Agent::new_with_config(config.timeout_per_read(Some(TIMEOUT)).build());
         let server = arguments.admin.clone().unwrap_or_else(|| settings.admin_listen.to_string());
         Self { agent, server, token, reason: arguments.reason.clone() }
     }

@@ -1,11 +1,11 @@
 //! A file that a command writes as a whole, or stdout in its place.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Metadata, Permissions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write, stdout};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 
 use super::output::StdoutError;
 
@@ -39,6 +39,7 @@ impl OutputFile {
         let created = File::options().write(true).create_new(true).mode(0o600).open(&part);
         let file = created.with_context(|| format!("could not create `{}`: choose another place", part.display()))?;
         lock(&file, &part)?;
+        still_named(&file, &part)?;
         Ok(Self::File { file, part, path: path.to_owned() })
     }
 
@@ -95,6 +96,7 @@ impl OutputFile {
         let Self::File { file, part, path } = self else {
             return stdout().flush().map_err(StdoutError::Io).context("the backup is not complete");
         };
+        still_named(&file, &part)?;
         let name = || {
             file.sync_all()?;
             fs::rename(&part, &path)?;
@@ -106,7 +108,9 @@ impl OutputFile {
 
     /// Removes what was written, after an error.
     pub(super) fn discard(self) {
-        if let Self::File { part, .. } = self {
+        if let Self::File { file, part, .. } = self
+            && still_named(&file, &part).is_ok()
+        {
             let _ = fs::remove_file(part);
         }
     }
@@ -117,7 +121,24 @@ fn part_of(path: &Path) -> PathBuf {
     PathBuf::from(format!("{}.part", path.display()))
 }
 
-/// Makes sure that no other command writes a part. The lock ends with the file.
+/// Makes sure that no other command writes a part, where the file system has locks. The lock ends with the file.
 fn lock(file: &File, part: &Path) -> anyhow::Result<()> {
-    file.try_lock().with_context(|| format!("another command writes `{}`: wait for its end", part.display()))
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(taken(part)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes sure that a part has not been removed, and perhaps replaced, by another command since it was opened.
+fn still_named(file: &File, part: &Path) -> anyhow::Result<()> {
+    let identity = |metadata: &Metadata| (metadata.dev(), metadata.ino());
+    let (opened, named) = (file.metadata().ok(), fs::symlink_metadata(part).ok());
+    match opened.as_ref().map(identity) == named.as_ref().map(identity) {
+        true => Ok(()),
+        false => Err(taken(part)),
+    }
+}
+
+fn taken(part: &Path) -> anyhow::Error {
+    anyhow!("another command writes `{}`: wait for its end", part.display())
 }

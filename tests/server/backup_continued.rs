@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::backup::{Files, failed, operator, run, succeeded};
 use crate::http::{BodyReader, Request, Response, connect, read_head};
 use crate::route_table::entries;
-use crate::test_server::{PROGRAM, TestServer, eventually, residency, start_server};
+use crate::test_server::{PROGRAM, TestServer, eventually, residency, signal, start_server};
 use crate::token::Token;
 
 /// Their backup takes some seconds at the lowest rate.
@@ -79,7 +79,8 @@ fn a_command_that_was_killed_continues_where_it_was() {
     let (backup, part) = (files.path("data.backup"), files.path("data.backup.part"));
     let out = ["--out", backup.to_str().unwrap()];
     let mut process = begin(&server, &out, &part);
-    // While it writes, no other command may.
+    // While it writes, no other command may. It keeps its file, and gets no further.
+    signal(process.id(), "STOP");
     for more in [&out[..], &[&out[..], &["--resume"]].concat()] {
         let error = failed(&run(&["backup"], server.data_dir.path(), Some(&server), more));
         assert!(error.contains("another command writes") && error.contains("wait for its end"), "{error}");

@@ -16,7 +16,7 @@ use domain::export::{
 };
 use domain::port::table::TableFormat;
 use kernels::{Backend, Cpu};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rayon::ThreadPool;
 
 use super::classes;
@@ -32,7 +32,7 @@ use crate::columns::ColumnStore;
 pub(super) struct Times {
     /// How long counted classes are used at least.
     pub(super) fresh: Duration,
-    /// How long they are used at most. With many millions of people the background takes more than its share for it.
+    /// How long they are used at most. With more than about a million people the background takes more than its share for it.
     pub(super) longest: Duration,
     /// How long after the last question classes are counted in the background.
     pub(super) followed: Duration,
@@ -251,12 +251,12 @@ impl Counter {
         if let Some(answer) = known() {
             return Some(answer);
         }
-        let _searching = self.searching.lock();
+        let searching = self.searching.lock();
         if let Some(answer) = known() {
             return Some(answer);
         }
         let table = counted.table.lock().clone()?;
-        let answer = self.search(&counted, &table, question);
+        let answer = self.search(&searching, &counted, &table, question);
         let questions = self.kept.lock().questions.clone();
         let mut answers = counted.answers.lock();
         answers.retain(|answered, _| questions.contains(answered));
@@ -285,8 +285,8 @@ impl Counter {
     /// were before.
     fn count_anew(&self, questions: &[Question], erasures: u64) -> Result<BTreeMap<Question, Feasibility>, JobEnd> {
         let (mut counted, table) = self.pool.install(|| self.count())?;
-        let answers: BTreeMap<_, _> =
-            questions.iter().map(|question| (*question, self.search(&counted, &table, *question))).collect();
+        let answer = |question: &Question| self.search(&self.searching.lock(), &counted, &table, *question);
+        let answers: BTreeMap<_, _> = questions.iter().map(|question| (*question, answer(question))).collect();
         counted.answers = Mutex::new(answers.clone());
         counted.took = counted.at.elapsed();
         let mut kept = self.kept.lock();
@@ -300,7 +300,13 @@ impl Counter {
         (counted.took * PAUSE_OF_COUNTS).clamp(self.times.fresh, self.times.longest)
     }
 
-    fn search(&self, counted: &Counted, table: &ClassTable, (k, l): Question) -> Feasibility {
+    fn search(
+        &self,
+        _one_at_a_time: &MutexGuard<'_, ()>,
+        counted: &Counted,
+        table: &ClassTable,
+        (k, l): Question,
+    ) -> Feasibility {
         let Counted { lattice, layout, .. } = counted;
         let requirement = PrivacyRequirement { k, l, max_suppression_pct: self.rules.privacy.max_suppression_pct };
         self.pool.install(|| {

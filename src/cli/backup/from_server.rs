@@ -26,8 +26,8 @@ const PAUSES: [Duration; 5] = [
 ];
 /// Refusals that another try may overcome.
 const BUSY: [u16; 2] = [429, 503];
-/// The refusal that a newer token may overcome.
-const UNAUTHENTICATED: u16 = 401;
+/// Refusals that nothing overcomes: the rest cannot be had any more.
+const OVER: [u16; 2] = [400, 404];
 
 /// The connection broke, and could not be made again. The server may still hold the rest.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +80,7 @@ pub(super) fn run(
     let begun = download.bytes;
     write_to(output, out, begun, || {
         download.next().map_err(|cause| match cause.downcast_ref::<Refused>() {
-            Some(Refused { status, .. }) if !BUSY.contains(status) && *status != UNAUTHENTICATED => cause,
+            Some(Refused { status, .. }) if OVER.contains(status) => cause,
             _ => BrokeOff { bytes: download.bytes, cause, advice }.into(),
         })
     })

@@ -52,9 +52,8 @@ pub(in crate::http) async fn continue_one(
     let from = query::number(context.query(), &FROM_BYTE)?;
     context.note(FROM_BYTE.name, AuditValue::Integer(i64::try_from(from).unwrap_or(i64::MAX)));
     let id = context.request.match_info().query("id");
-    // While a backup begins, none can be continued.
-    let transfer =
-        state.transfer.try_lock().and_then(|transfer| transfer.clone()).filter(|transfer| transfer.id() == id);
+    let busy = || not_begun(&BackupError::Busy);
+    let transfer = state.transfer.try_lock().ok_or_else(busy)?.clone().filter(|transfer| transfer.id() == id);
     let transfer = transfer.ok_or_else(|| not_continued(&NotContinued::Ended))?;
     context.record_write().await?;
     let connection = blocking(move || transfer.connect(from)).await?.map_err(|refusal| not_continued(&refusal))?;

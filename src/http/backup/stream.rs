@@ -24,8 +24,13 @@ pub(super) fn pieces(mut read: ReadPiece, expiry: Expiry) -> Result<impl Stream<
     let work = move || {
         loop {
             let piece = read();
-            let is_last = !matches!(piece, Ok(Some(_)));
-            if sender.blocking_send(piece).is_err() || is_last {
+            if !matches!(piece, Ok(Some(_))) {
+                // First, so that a client that has everything finds no backup in its way.
+                drop(read);
+                let _ = sender.blocking_send(piece);
+                return;
+            }
+            if sender.blocking_send(piece).is_err() {
                 return;
             }
         }

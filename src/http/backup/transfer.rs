@@ -93,11 +93,10 @@ impl Transfer {
     pub(super) fn hold(&self, longest_idle: Duration, closing: &watch::Receiver<bool>) {
         loop {
             let mut state = self.state.lock();
-            if *closing.borrow() || state.idle_since.is_some_and(|since| since.elapsed() > longest_idle) {
-                state.end();
-            }
-            if state.read.is_none() {
-                return;
+            let is_forgotten = state.idle_since.is_some_and(|since| since.elapsed() > longest_idle);
+            // After an error there is nothing to read, but something is kept.
+            if state.read.is_none() || is_forgotten || *closing.borrow() {
+                return state.end();
             }
             drop(state);
             thread::sleep(HELD_CHECK);
@@ -283,8 +282,9 @@ mod tests {
         assert_eq!(idle.connect(3).err(), Some(NotContinued::Ended));
 
         let (taken, all) = transfer(&[3, 5]);
-        let mut connection = taken.connect(0).expect("it begins");
         thread::scope(|scope| {
+            // Dropped before the holder is waited for, also if the test fails.
+            let mut connection = taken.connect(0).expect("it begins");
             let holder = scope.spawn(|| taken.hold(Duration::ZERO, &closing));
             thread::sleep(3 * HELD_CHECK);
             assert_eq!(rest(&mut connection), all, "it is not idle");

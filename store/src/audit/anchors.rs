@@ -81,7 +81,8 @@ impl Anchors {
     ) -> io::Result<Arc<Self>> {
         let anchors = Arc::new(Self { state: Mutex::default(), changed: Condvar::new(), metrics });
         let thin_from = is_own.then_some(MIN_THINNED_BYTES);
-        let (queue, file) = (Arc::clone(&anchors), AnchorFile { path, is_torn: end.is_torn, thin_from });
+        let (queue, file) =
+            (Arc::clone(&anchors), AnchorFile { path, is_torn: end.is_torn, is_name_durable: false, thin_from });
         thread::Builder::new().name("audit anchors".to_owned()).spawn(move || queue.run(file))?;
         Ok(anchors)
     }
@@ -170,6 +171,8 @@ struct AnchorFile {
     path: PathBuf,
     /// Whether the file may end with a line that was cut.
     is_torn: bool,
+    /// Whether the directory was synced since the start: the file may be new.
+    is_name_durable: bool,
     /// The size in bytes from which on the file is thinned; `None` if it is not the server's own.
     thin_from: Option<u64>,
 }
@@ -188,8 +191,9 @@ impl AnchorFile {
         file.write_all(text.as_bytes())?;
         file.sync_data()?;
         let length = file.metadata()?.len();
-        if length == text.len() as u64 {
+        if !self.is_name_durable {
             sync_directory_of(&self.path)?;
+            self.is_name_durable = true;
         }
         self.is_torn = false;
         if self.thin_from.is_some_and(|from| length >= from) {
@@ -216,10 +220,13 @@ impl AnchorFile {
     }
 }
 
-/// Makes the name of a file durable.
+/// Makes the name of a file durable. A directory that may not be read cannot be synced; its operator has made the file.
 fn sync_directory_of(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-    std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+    match std::fs::File::open(directory.unwrap_or(Path::new("."))) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        directory => directory?.sync_all(),
+    }
 }
 
 #[cfg(test)]
@@ -233,7 +240,7 @@ mod tests {
         let head = |number: u32, hour: u32| format!("{{\"size\":{number},\"time\":\"2026-11-29T{hour:02}:00:00Z\"}}");
         let heads: Vec<String> = (0..20).map(|number| head(number, number / 10)).collect();
         let lines = || std::fs::read_to_string(&path).expect("a file").lines().map(str::to_owned).collect::<Vec<_>>();
-        let mut file = AnchorFile { path: path.clone(), is_torn: false, thin_from: None };
+        let mut file = AnchorFile { path: path.clone(), is_torn: false, is_name_durable: false, thin_from: None };
         file.append(&heads).expect("appended");
         assert_eq!(lines(), heads);
         file.thin_from = Some(100);

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SOON: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(3_600);
 /// Classes are counted again soon, for as long as the test takes.
-const AGAIN: Times = Times { fresh: SOON, longest: SOON, followed: LONG };
+const AGAIN: Times = Times { fresh: SOON, longest: LONG, followed: LONG };
 /// Classes are counted once.
 const ONCE: Times = Times { fresh: LONG, longest: LONG, followed: LONG };
 
