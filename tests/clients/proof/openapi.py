@@ -40,6 +40,7 @@ UNSUCCESSFUL = {
 NEEDED = {
     "/delta": {"since": "1"}, "/diff": {"from": "1", "to": "2"}, "/explain": {"path": "/demographics/state"},
     "/inclusion": {"leaf": "0", "size": "1"}, "/consistency": {"from": "0", "to": "1"},
+    "/backup/{id}": {"from": "0"},
 }
 #: Further queries that are tried wherever an operation lists the parameter.
 TRIED = (
@@ -55,6 +56,8 @@ class Answer:
     status: int
     media_type: str
     body: bytes
+    #: The id of the backup that it begins, if it begins one.
+    backup_id: str | None
 
 
 class Listener:
@@ -75,7 +78,7 @@ class Listener:
         answer = self._connection.getresponse()
         parts = (part.strip() for part in answer.headers.get("content-type", "").split(";"))
         media_type = ";".join(part for part in parts if not part.startswith("charset="))
-        return Answer(answer.status, media_type, answer.read())
+        return Answer(answer.status, media_type, answer.read(), answer.headers.get("x-backup-id"))
 
     def resolve(self, value: dict[str, Any]) -> dict[str, Any]:
         """Follows a reference."""
@@ -105,6 +108,7 @@ class Proof:
         self.users = user_ids(3, "openapi")
         self._values = {
             "user_id": self.users[0], "source": "metadata", "version": "2.0", "name": "http", "code": "busy", "key": NO_KEY,
+            "backup": NO_KEY,
         }
 
     def tokens(self, path: str) -> list[str | None]:
@@ -183,13 +187,14 @@ class Proof:
                 for kind, body in self._bodies(path, operation):
                     answer = listener.call(method, address, token, body, kind)
                     self._check(listener, f"{method} {path}", operation, answer)
+                    self._values["backup"] = answer.backup_id or self._values["backup"]
 
     def _path(self, method: str, path: str) -> str:
         values = dict(self._values)
         if method == "delete" and path.endswith(("{user_id}", "/erasure")):
             # The others are needed for what comes afterwards.
             values["user_id"] = self.users[1]
-        values["id"] = self._values["snapshots" if "snapshots" in path else "rejected"]
+        values["id"] = self._values[next((kind for kind in ("snapshots", "backup") if kind in path), "rejected")]
         for name, value in values.items():
             path = path.replace(f"{{{name}}}", value)
         return path
