@@ -62,6 +62,14 @@ def compare(stored, measured):
     return comparisons + new
 
 
+def least(one, other):
+    """Returns the less of two measurements of each figure, by section and name."""
+    return {
+        section: {name: min(value, other[section][name]) for name, value in named.items()}
+        for section, named in one.items()
+    }
+
+
 def renew(stored, measured):
     """Returns the text of the file with the measured values. Comments, order and tolerances stay. Figures that were not
     measured are removed, and new ones are added at the end of their section."""

