@@ -44,7 +44,7 @@ pub(in crate::http) async fn get(context: &RequestContext, state: Data<BackupSta
     send(context, &state, connection, Some(estimate))
 }
 
-/// Continues a backup.
+/// Streams what the client does not have yet of a backup whose connection broke.
 pub(in crate::http) async fn continue_one(
     context: &RequestContext,
     state: Data<BackupState>,

@@ -19,8 +19,8 @@ use tokio::sync::watch;
 
 use super::stream::ReadPiece;
 
-/// How many of the newest bytes are kept. More than the buffers between here and the client hold: what a client has not got is
-/// kept.
+/// How many of the newest bytes are kept: more than the buffers of a connection hold, so what was lost with one is there. A proxy, or
+/// a client that forgets what it had, may have lost more.
 const KEPT_BYTES: u64 = 32 << 20;
 /// How often it is looked whether a transfer is still to be held.
 const HELD_CHECK: Duration = Duration::from_millis(100);
